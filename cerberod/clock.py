@@ -1,7 +1,8 @@
 """The one place that reads a clock.
 
 Everything else takes a `Clock`, or the time itself, as an argument, so that any moment can be replayed in a test.
-Wall time is for records and for what users read; deadlines and intervals use the monotonic clock, which no NTP step moves.
+Wall time is for records and for what users read; deadlines and intervals use the monotonic clock, which no step of
+the wall clock moves.
 """
 
 import time

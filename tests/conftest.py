@@ -15,9 +15,7 @@ def anyio_backend() -> str:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if RECORDED.is_dir():
         return
-    absent = pytest.mark.skip(
-        reason="recorded venue answers (../shared/recorded) are not beside this checkout"
-    )
+    absent = pytest.mark.skip(reason="recorded venue answers (../shared/recorded) are not beside this checkout")
     for item in items:
         if "recorded" in item.keywords:
             item.add_marker(absent)
