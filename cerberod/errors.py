@@ -37,6 +37,8 @@ class Code(IntEnum):
     DEADLINE_PASSED = -32027
     NO_KEYS = -32028
     NOT_CONFIGURED = -32029
+    HUNG_UP = -32800
+    """The caller left before the answer; stands in records only."""
 
 
 MESSAGES: dict[Code, str] = {
@@ -66,6 +68,7 @@ MESSAGES: dict[Code, str] = {
     Code.DEADLINE_PASSED: "Deadline passed",
     Code.NO_KEYS: "No keys for this environment",
     Code.NOT_CONFIGURED: "Provider not configured",
+    Code.HUNG_UP: "The caller hung up",
 }
 
 

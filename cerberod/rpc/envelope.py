@@ -4,8 +4,8 @@ Narrower than the specification, on purpose:
 
 | specification | here | reason |
 | --- | --- | --- |
-| id: String, Number or Null | text of 1 to 64 characters without control characters, or an integer within 53 bits | a null id \
-cannot be correlated, fractions and big numbers do not survive every parser |
+| id: String, Number or Null | 1 to 64 characters, none a control character; or an integer within 53 bits | null \
+correlates nothing, fractions and big numbers do not survive every parser |
 | params by position or by name | by name | a value in the wrong position is an order in the wrong direction |
 | extra members are not mentioned | refused | a misspelt `params` must not run a method with its defaults |
 | batches of any size | bounded, reads only | JSON-RPC promises no order of execution |
@@ -48,18 +48,18 @@ class Malformed:
 
 
 @dataclass(frozen=True, slots=True)
-class Response:
-    """A response object sent by a client, who was never asked anything: ignored and counted."""
+class Ignored:
+    """What gets no answer: a response object, although nothing was asked, or a notification that cannot be run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
     """The items of a JSON array, each judged alone."""
 
-    items: tuple[Request | Malformed | Response, ...]
+    items: tuple[Request | Malformed | Ignored, ...]
 
 
-Message = Request | Batch | Malformed | Response
+Message = Request | Batch | Malformed | Ignored
 
 
 def parse(text: bytes | str) -> object:
@@ -88,12 +88,12 @@ def decode(text: bytes | str, *, max_batch: int) -> Message:
     return judge(value)
 
 
-def judge(value: object) -> Request | Malformed | Response:
+def judge(value: object) -> Request | Malformed | Ignored:
     """Tell whether one parsed JSON value is a call. Never raises."""
     if not isinstance(value, dict):
         return Malformed(_invalid("a request is an object"))
     if "method" not in value and ("result" in value or "error" in value):
-        return Response()
+        return Ignored()
     raw_id = value.get("id", _NO_ID)
     if raw_id is not _NO_ID and not is_id(raw_id):
         return Malformed(_invalid("id is text of 1 to 64 characters or an integer within 53 bits"))
@@ -108,10 +108,9 @@ def judge(value: object) -> Request | Malformed | Response:
     params = value.get("params", {})
     if isinstance(params, dict):
         return Request(method, params, known_id)
-    if isinstance(params, list):
-        rule = "params are given by name, as an object"
-    else:
-        rule = "params are an object"
+    if known_id is None:
+        return Ignored()
+    rule = "params are given by name, as an object" if isinstance(params, list) else "params are an object"
     problem = {"field": "params", "rule": rule}
     return Malformed(RpcError(Code.INVALID_PARAMS, problems=[problem], problem_count=1), known_id)
 
@@ -132,7 +131,7 @@ def echo(name: str) -> str:
     return name[:METHOD_ECHO]
 
 
-def encode_result(id: Id, result: bytes) -> bytes:
+def encode_result(id: Id | None, result: bytes) -> bytes:
     """Wrap a result, already encoded, in its response."""
     return b'{"jsonrpc":"2.0","id":' + orjson.dumps(id) + b',"result":' + result + b"}"
 

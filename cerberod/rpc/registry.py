@@ -139,6 +139,8 @@ def method(
 
     def declare(function: Callable[[Call, P], Awaitable[R]]) -> Callable[[Call, P], Awaitable[R]]:
         params, result = signature(name, function)
+        if not isinstance(result, type):
+            raise BadDeclaration(f"{name}: a result is a Result model, never a bare list or number")
         summary, text = documentation(name, function)
         into.add(
             Method(
@@ -169,7 +171,7 @@ def signature(name: str, function: Callable[..., object]) -> tuple[type[Params],
     if not (isinstance(params, type) and issubclass(params, Params)):
         raise BadDeclaration(f"{name}: a handler takes (call, params) and params is a Params model")
     if result is None:
-        raise BadDeclaration(f"{name}: a handler states what it returns")
+        raise BadDeclaration(f"{name}: a handler states what it returns, and that is an object")
     return params, result
 
 
@@ -187,7 +189,7 @@ def documentation(name: str, function: Callable[..., object]) -> tuple[str, str]
 def _check(method: Method) -> None:
     if _NAME.match(method.name) is None:
         raise BadDeclaration(f"{method.name}: a name is namespace.verb_noun in lower case")
-    if not (isinstance(method.result, type) and issubclass(method.result, Result)):
+    if not issubclass(method.result, Result):
         raise BadDeclaration(f"{method.name}: a result is a Result model, never a bare list or number")
     if not method.params.model_config.get("strict") or method.params.model_config.get("extra") != "forbid":
         raise BadDeclaration(f"{method.name}: params are strict and forbid unknown fields")

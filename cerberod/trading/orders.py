@@ -39,8 +39,8 @@ class WriteOutcome(Result):
     """What every write answers with, whatever the venue and whatever happened on the way."""
 
     outcome: Outcome = Field(
-        description="`confirmed`, `rejected` (the venue refused, nothing happened), `denied` (refused here, nothing was "
-        "sent) or `unknown` (may have happened; never send it again under another intent before it is resolved)."
+        description="`confirmed`, `rejected` (the venue refused, nothing happened), `denied` (refused here, nothing "
+        "was sent) or `unknown` (may have happened; never send it again under another intent before it is resolved)."
     )
     intent: str = Field(description="The idempotency key of this write, as given or as made for it.")
     client_order_id: str | None = Field(description="Our id of it at the venue; null where the venue takes none.")

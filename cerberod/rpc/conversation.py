@@ -1,0 +1,142 @@
+"""One connection, driven: frames in, calls run at the same time up to a limit, answers out through a bounded outbox.
+
+Both transports use this one driver; they differ only in where frames come from and how bytes are sent. Beyond the
+in-flight limit reading pauses, so a peer that asks faster than it is answered fills its own socket and nobody else's
+memory.
+"""
+
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+
+import anyio
+
+from cerberod.rpc.dispatch import Dispatcher
+from cerberod.rpc.envelope import Message
+from cerberod.rpc.session import Session
+
+
+class PeerGone(Exception):
+    """Raised by a transport's `send`: the peer will hear nothing more."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationLimits:
+    """Bounds of one connection; every one of them is a setting."""
+
+    max_in_flight: int
+    max_outbox_messages: int
+    max_outbox_bytes: int
+
+
+class Outbox:
+    """Answers waiting for a peer. Whoever puts one beyond the bound waits; nothing is dropped while the peer is there."""
+
+    def __init__(self, max_messages: int, max_bytes: int) -> None:
+        self.queued_bytes = 0
+        self._closed = False
+        self._queue: deque[bytes] = deque()
+        self._max_messages = max_messages
+        self._max_bytes = max_bytes
+        self._changed = anyio.Event()
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    async def put(self, message: bytes) -> None:
+        """Queue a message as soon as there is room. One message larger than the bound passes when it is alone."""
+        while self._queue and not self._closed and not self._fits(message):
+            await self._changed.wait()
+        if self._closed:
+            return
+        self._queue.append(message)
+        self.queued_bytes += len(message)
+        self._tell()
+
+    def _fits(self, message: bytes) -> bool:
+        return len(self._queue) < self._max_messages and self.queued_bytes + len(message) <= self._max_bytes
+
+    async def first(self) -> bytes:
+        """Return the oldest message without removing it; waits for one."""
+        while not self._queue:
+            await self._changed.wait()
+        return self._queue[0]
+
+    def sent(self) -> None:
+        """Remove the oldest message, which has been sent."""
+        self.queued_bytes -= len(self._queue.popleft())
+        self._tell()
+
+    def close(self) -> None:
+        """The peer is gone: forget what is queued and take nothing more."""
+        self._closed = True
+        self._queue.clear()
+        self.queued_bytes = 0
+        self._tell()
+
+    async def empty(self) -> None:
+        """Return once nothing is queued."""
+        while self._queue:
+            await self._changed.wait()
+
+    def _tell(self) -> None:
+        self._changed.set()
+        self._changed = anyio.Event()
+
+
+class Conversation:
+    """The life of one session between its first frame and its last answer."""
+
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        session: Session,
+        send: Callable[[bytes], Awaitable[None]],
+        limits: ConversationLimits,
+    ) -> None:
+        self.session = session
+        self.outbox = Outbox(limits.max_outbox_messages, limits.max_outbox_bytes)
+        self._dispatcher = dispatcher
+        self._send = send
+        self._slots = anyio.Semaphore(limits.max_in_flight, fast_acquire=True)
+        self._limits = limits
+
+    async def run(self, frames: AsyncIterator[bytes | str], *, drain: bool) -> None:
+        """Serve frames until they end. With `drain`, finish what runs and send it; else reads end at once.
+
+        A write goes on in either case, in the group of the dispatcher that outlives sessions.
+        """
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._write_out)
+            async for frame in frames:
+                await self._slots.acquire()
+                message = self.session.read(frame)
+                self._dispatcher.group_for(message, group).start_soon(self._answer, message)
+            if drain:
+                await self.finished()
+            self.outbox.close()
+            group.cancel_scope.cancel()
+
+    async def finished(self) -> None:
+        """Return once every call is answered and every answer sent."""
+        for _ in range(self._limits.max_in_flight):
+            await self._slots.acquire()
+        await self.outbox.empty()
+        for _ in range(self._limits.max_in_flight):
+            self._slots.release()
+
+    async def _answer(self, message: Message) -> None:
+        try:
+            reply = await self._dispatcher.answer(self.session, message)
+            if reply is not None:
+                await self.outbox.put(reply)
+        finally:
+            self._slots.release()
+
+    async def _write_out(self) -> None:
+        try:
+            while True:
+                await self._send(await self.outbox.first())
+                self.outbox.sent()
+        except PeerGone:
+            self.outbox.close()
