@@ -30,7 +30,7 @@ class ConversationLimits:
 
 
 class Outbox:
-    """Answers waiting for a peer. Whoever puts one beyond the bound waits; nothing is dropped while the peer is there."""
+    """Answers waiting for a peer. Whoever puts one beyond the bound waits; nothing is dropped until the peer leaves."""
 
     def __init__(self, max_messages: int, max_bytes: int) -> None:
         self.queued_bytes = 0

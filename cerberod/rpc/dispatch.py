@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from cerberod.clock import Clock
 from cerberod.errors import Code, InvalidParams, RpcError
 from cerberod.ids import Environment, new_request_id
+from cerberod.logs import RequestLog
 from cerberod.rpc import envelope
 from cerberod.rpc.call import Call, Principal, Services, current_tally
 from cerberod.rpc.envelope import Batch, Ignored, Malformed, Message, Request
@@ -81,6 +82,7 @@ class Dispatcher:
         services: Mapping[Environment, Services],
         clock: Clock,
         limits: CallLimits,
+        log: RequestLog,
         observers: tuple[Observer, ...] = (),
         *,
         direct: bool = True,
@@ -91,6 +93,7 @@ class Dispatcher:
         self._services = services
         self._clock = clock
         self._limits = limits
+        self._log = log
         self._observers = observers
         self._direct = direct
         self._lasting: TaskGroup | None = None
@@ -101,7 +104,17 @@ class Dispatcher:
         self._lasting = group
 
     def open_session(self, principal: Principal) -> Session:
-        return Session(principal, max_request_bytes=self._limits.max_request_bytes, max_batch=self._limits.max_batch)
+        log = self._log.for_caller(
+            transport=principal.transport,
+            actor=principal.actor,
+            bot_tag=principal.bot_tag,
+            session_id=principal.session_id,
+            client_ip=principal.client_ip,
+            user_agent=principal.user_agent,
+        )
+        return Session(
+            principal, log, max_request_bytes=self._limits.max_request_bytes, max_batch=self._limits.max_batch
+        )
 
     def group_for(self, message: Message, session_group: TaskGroup) -> TaskGroup:
         """Choose where a message runs: reads end with their session, everything else outlives it."""
@@ -166,7 +179,10 @@ class Dispatcher:
             reply = envelope.encode_error(request.id, RpcError(Code.INTERNAL_ERROR), call.request_id)
         finally:
             session.finished(request)
-            finished = Finished(call, method, request.params, code, self._clock.monotonic() - started)
+            duration = self._clock.monotonic() - started
+            tally = call.tally
+            session.log.write(call.request_id, request.method, code, duration * 1000, tally.calls, tally.seconds * 1000)
+            finished = Finished(call, method, request.params, code, duration)
             for observe in self._observers:
                 observe(finished)
         return None if request.id is None else reply

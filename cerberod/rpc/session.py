@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from cerberod.errors import Code, RpcError
+from cerberod.logs import CallerLog
 from cerberod.rpc.call import Principal
 from cerberod.rpc.envelope import Batch, Id, Ignored, Malformed, Message, Request, decode
 
@@ -10,8 +11,9 @@ from cerberod.rpc.envelope import Batch, Id, Ignored, Malformed, Message, Reques
 class Session:
     """Judges frames of one connection. The transport owes each `Request` it is given a later `finished`."""
 
-    def __init__(self, principal: Principal, *, max_request_bytes: int, max_batch: int) -> None:
+    def __init__(self, principal: Principal, log: CallerLog, *, max_request_bytes: int, max_batch: int) -> None:
         self.principal = principal
+        self.log = log
         self.ignored = 0
         """Messages that got no answer because none is owed: response objects, writes without id."""
         self._max_request_bytes = max_request_bytes
