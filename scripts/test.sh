@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Sets up .venv with the test tools when needed, then runs the tests.
+#
+#   bash scripts/test.sh                  the whole suite
+#   bash scripts/test.sh tests/unit -x    with pytest's own arguments, paths as seen from the repository's root
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+bash "$root/scripts/setup.sh" dev
+cd "$root"
+printf '==> pytest %s\n' "$*" >&2
+exec .venv/bin/python -m pytest "$@"
