@@ -25,7 +25,7 @@ OWN_NAMESPACES = frozenset({"session", "orders", "admin", "rpc", "common"})
 
 def error_codes(method: Method) -> tuple[Code, ...]:
     """Return the codes a caller of this method should be ready for, beside those of any bad envelope."""
-    upstream = () if method.namespace in OWN_NAMESPACES else _OF_UPSTREAM
+    upstream: tuple[Code, ...] = () if method.namespace in OWN_NAMESPACES else _OF_UPSTREAM
     if method.effect is Effect.WRITE:  # once sent, what the venue says is an outcome
         upstream = tuple(code for code in upstream if code not in (Code.VENUE_REFUSED, Code.BAD_VENUE_DATA))
     return tuple(sorted(_ALWAYS + _OF_EFFECT[method.effect] + upstream, reverse=True))

@@ -70,6 +70,7 @@ class Running:
 
     method: str
     effect: Effect
+    environment: Environment
     started: float
 
 
@@ -192,7 +193,7 @@ class Dispatcher:
     ) -> bytes:
         method = self._admit(call.principal, method, request, in_batch)
         params = validate(method.params, request.params)
-        self.running[call.request_id] = Running(method.name, method.effect, started)
+        self.running[call.request_id] = Running(method.name, method.effect, call.principal.environment, started)
         tally = current_tally.set(call.tally)
         try:
             if method.effect is Effect.WRITE:  # keeps its own deadline: past the first byte it ends in an outcome
