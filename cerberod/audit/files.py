@@ -7,11 +7,13 @@ UTC day of its first record. Knows bytes and lines, not what they mean.
 import os
 import re
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 BLOCK = 1 << 20
+_STEP = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,22 @@ def open_to_read(path: Path) -> int:
     return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
 
 
+def open_if_there(path: Path, opened: ExitStack) -> int | None:
+    """Open a file until `opened` is left; None when there is none, or no more: retention may have been quicker."""
+    try:
+        descriptor = open_to_read(path)
+    except FileNotFoundError:
+        return None
+    opened.callback(os.close, descriptor)
+    return descriptor
+
+
+def identity(descriptor: int) -> tuple[int, int]:
+    """Name an open file whatever it is called by now."""
+    status = os.fstat(descriptor)
+    return status.st_dev, status.st_ino
+
+
 def first_line(descriptor: int) -> bytes | None:
     """Return the first whole line without its newline; None when there is none."""
     return line_at(descriptor, 0)
@@ -54,7 +72,7 @@ def line_at(descriptor: int, offset: int) -> bytes | None:
     """Return the whole line that begins at `offset`; None when no newline follows."""
     found = b""
     while (end := found.find(b"\n")) < 0:
-        block = os.pread(descriptor, 1 << 16, offset + len(found))
+        block = os.pread(descriptor, _STEP, offset + len(found))
         if not block:
             return None
         found += block
@@ -64,7 +82,7 @@ def line_at(descriptor: int, offset: int) -> bytes | None:
 def last_newline(descriptor: int, end: int) -> int:
     """Return the offset just behind the last newline before `end`; 0 when there is none."""
     while end > 0:
-        start = max(0, end - BLOCK)
+        start = max(0, end - _STEP)
         found = os.pread(descriptor, end - start, start).rfind(b"\n")
         if found >= 0:
             return start + found + 1

@@ -1,0 +1,101 @@
+"""The state directory: whose it is, that nobody else can read it, and that one process at a time uses it.
+
+Knows nothing of what lies inside.
+"""
+
+import errno
+import fcntl
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+LOCK_FILE = "lock"
+
+
+class StateRefused(Exception):
+    """The directory cannot be used; the text is one line that names it and the remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class StateDir:
+    """A checked directory, locked for this process."""
+
+    path: Path
+
+
+@contextmanager
+def open_state(path: Path) -> Iterator[StateDir]:
+    """Make the directory if it is missing, check it, and hold its lock for the length of the block.
+
+    Raises `StateRefused`. The kernel frees the lock however the process ends.
+    """
+    path = path.absolute()
+    _make(path)
+    _check(path)
+    descriptor = _lock(path)
+    try:
+        yield StateDir(path)
+    finally:
+        os.close(descriptor)
+
+
+def _make(path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.mkdir(mode=0o700)
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise StateRefused(f"{path}: cannot be made ({error.strerror}); make it, or set STATE_DIR") from None
+
+
+def _check(path: Path) -> None:
+    try:
+        status = path.lstat()
+    except OSError as error:
+        raise StateRefused(f"{path}: cannot be looked at ({error.strerror}); set STATE_DIR") from None
+    if stat.S_ISLNK(status.st_mode):
+        raise StateRefused(f"{path}: is a symbolic link; set STATE_DIR to the directory itself")
+    if not stat.S_ISDIR(status.st_mode):
+        raise StateRefused(f"{path}: is not a directory; remove it, or set STATE_DIR")
+    if status.st_uid != os.geteuid():
+        raise StateRefused(
+            f"{path}: belongs to user {status.st_uid}, not to {os.geteuid()}; run `chown {os.geteuid()} {path}`, or set"
+            " STATE_DIR"
+        )
+    mode = stat.S_IMODE(status.st_mode)
+    if mode & 0o077:
+        raise StateRefused(f"{path}: mode {mode:04o} lets others in; run `chmod 700 {path}`")
+    if mode & 0o700 != 0o700:
+        raise StateRefused(f"{path}: mode {mode:04o} is read-only; run `chmod 700 {path}`")
+
+
+def _lock(path: Path) -> int:
+    lock = path / LOCK_FILE
+    try:
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        if error.errno == errno.EROFS:
+            raise StateRefused(f"{path}: lies on a read-only file system; set STATE_DIR") from None
+        raise StateRefused(f"{lock}: cannot be opened ({error.strerror}); remove it, or set STATE_DIR") from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.pread(descriptor, 20, 0).decode(errors="replace").strip() or "of unknown number"
+        os.close(descriptor)
+        raise StateRefused(
+            f"{path}: in use by process {holder}; stop that one first, or set another STATE_DIR"
+        ) from None
+    except OSError as error:
+        os.close(descriptor)
+        raise StateRefused(f"{lock}: cannot be locked ({error.strerror}); set STATE_DIR to a local disk") from None
+    try:
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    except OSError as error:
+        os.close(descriptor)
+        raise StateRefused(f"{lock}: cannot be written ({error.strerror}); free the disk, or set STATE_DIR") from None
+    return descriptor
