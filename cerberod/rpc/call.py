@@ -60,6 +60,8 @@ class Call:
     principal: Principal
     services: Services
     tally: Tally = field(default_factory=Tally)
+    recorded: bool = False
+    """True once the ending of this call stands in the audit."""
 
     def use(self, kind: type[Service]) -> Service:
         """Return the session's environment's service of this type."""

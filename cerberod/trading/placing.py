@@ -132,14 +132,14 @@ def write(
     return declare
 
 
-class WriteHandler(Generic[P, O]):
+class WriteHandler:
     """The handler of every write: it can do nothing but take the one path."""
 
-    def __init__(self, prepare: Prepare[P, O], outcome: type[O]) -> None:
+    def __init__(self, prepare: Prepare[Any, Any], outcome: type[WriteOutcome]) -> None:
         self._prepare = prepare
         self._outcome = outcome
 
-    async def __call__(self, call: Call, params: P) -> O:
+    async def __call__(self, call: Call, params: WriteParams) -> WriteOutcome:
         return await call.use(Placing).place(call, params, self._prepare, self._outcome)
 
 
@@ -217,6 +217,7 @@ class Placing:
 
     async def _note(self, request: "_Request", outcome: O, detail: Mapping[str, Any]) -> O:
         """Audit an outcome for which nothing was sent; say so if it cannot be made durable."""
+        request.call.recorded = True
         try:
             await self._recorder.note(request.event(EventKind.OUTCOME, outcome=outcome.outcome.value, detail=detail))
         except NotRecordable:
@@ -256,6 +257,8 @@ class Placing:
     async def _ending(self, request: "_Request", plan: Plan[O], give_up_at: float) -> Ending | RpcError:
         """Send, and tell how it ended: an outcome, or the error of a request of which nothing left the process."""
         assert plan.send is not None, "a plan that is not denied sends"
+        if anyio.current_time() >= give_up_at:
+            return RpcError(Code.DEADLINE_PASSED)
         sent = Sent()
         failure: RpcError
         try:
@@ -292,6 +295,7 @@ class Placing:
             outcome = model.model_validate(common, strict=False)
         told = _plain(outcome)
         event = request.event(EventKind.OUTCOME, outcome=ending.outcome.value, detail=told)
+        request.call.recorded = True
         principal = request.call.principal
         try:
             with anyio.CancelScope(shield=True):
@@ -306,6 +310,7 @@ class Placing:
         """Free the intent of a write of which nothing left the process."""
         principal = request.call.principal
         event = request.event(EventKind.REFUSED, code=int(failure.code))
+        request.call.recorded = True
         try:
             with anyio.CancelScope(shield=True):
                 await self._recorder.release(principal.environment, principal.bot_tag, request.intent, event)

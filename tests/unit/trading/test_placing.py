@@ -1,0 +1,279 @@
+"""The one path of every write, over a real journal and a real audit log.
+
+The venue is a function that sends; what it does after the first byte is the subject of these tests.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from pydantic import Field
+
+from cerberod.audit.query import AuditQuery, query
+from cerberod.clock import SystemClock
+from cerberod.errors import BadVenueData, Code, ConnectionLost, RpcError, VenueDown, VenueRefused
+from cerberod.ids import Environment
+from cerberod.rpc.call import Call, Principal, Services
+from cerberod.rpc.registry import BadDeclaration, Registry
+from cerberod.trading.journal import Entry
+from cerberod.trading.orders import Ending, Outcome, Reason, WriteOutcome
+from cerberod.trading.placing import Placing, Plan, Sent, WriteParams, order_key_of, write
+from cerberod.trading.recording import Recorder, recording
+from cerberod.trading.records import load_or_make_key, open_records
+
+Send = Callable[[Sent], Awaitable[Ending]]
+
+
+class Buy(WriteParams):
+    price: int = Field(default=1, description="What to pay.")
+
+
+class Bought(WriteOutcome):
+    order_id: str | None = Field(default=None, description="The venue's id.")
+
+
+class Bench:
+    """A recorder on real files and a placing over it, with a venue whose `send` a test gives."""
+
+    def __init__(self, folder: Path, recorder: Recorder, deadline_s: float) -> None:
+        self.audit_file = folder / "audit.jsonl"
+        self.recorder = recorder
+        self.placing = Placing(recorder, SystemClock(), deadline_s=deadline_s)
+        self.sends = 0
+        self.prepared: list[Buy] = []
+
+    async def buy(
+        self, send: Send, *, bot: str = "bot", denied: tuple[Reason, ...] = (), request_id: str = "r", **params: Any
+    ) -> Bought:
+        async def counted(sent: Sent) -> Ending:
+            self.sends += 1
+            return await send(sent)
+
+        async def prepare(call: Call, params: Buy) -> Plan[Bought]:
+            self.prepared.append(params)
+            key = order_key_of(call, params, "account").hex()
+            return Plan("venue", "account", None if denied else counted, {"price": params.price}, key, denied)
+
+        services = Services(Environment.TESTNET, ())
+        principal = Principal(
+            Environment.TESTNET, "testnet", bot, frozenset({"read", "trade"}), session_id="s", transport="memory"
+        )
+        call = Call(request_id, "venue.buy", principal, services)
+        return await self.placing.place(call, Buy(**params), prepare, Bought)
+
+    async def audited(self) -> list[tuple[str, str | None]]:
+        """Return kind and outcome of every record, oldest first."""
+        await self.recorder.note()
+        page = await anyio.to_thread.run_sync(query, self.audit_file, AuditQuery())
+        return [(each["kind"], each.get("outcome")) for each in reversed(page.records)]
+
+    async def entry(self, intent: str) -> Entry | None:
+        return await self.recorder.find("testnet", "bot", intent)
+
+
+@asynccontextmanager
+async def opened(folder: Path, deadline_s: float) -> AsyncIterator[Bench]:
+    clock = SystemClock()
+    key = load_or_make_key(folder)
+    records = open_records(folder, folder / "audit.jsonl", key, "simulator", clock, 30)
+    async with recording(records, clock) as recorder:
+        yield Bench(folder, recorder, deadline_s)
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    async with opened(tmp_path, 60.0) as made:
+        yield made
+
+
+async def confirming(sent: Sent) -> Ending:
+    sent.mark()
+    return Ending(Outcome.CONFIRMED, {"order_id": "17"})
+
+
+def failing(error: Exception, *, after_sent: bool) -> Send:
+    async def send(sent: Sent) -> Ending:
+        if after_sent:
+            sent.mark()
+        raise error
+
+    return send
+
+
+async def test_a_confirmed_write_is_journaled_audited_and_told(bench: Bench) -> None:
+    outcome = await bench.buy(confirming, intent="i")
+    assert (outcome.outcome, outcome.order_id, outcome.recorded, outcome.repeated) == ("confirmed", "17", True, False)
+    entry = await bench.entry("i")
+    assert entry is not None
+    assert (entry.outcome, entry.wire, entry.client_order_id) == ("confirmed", {"price": 1}, outcome.client_order_id)
+    assert await bench.audited() == [("request", None), ("outcome", "confirmed")]
+
+
+async def test_the_intent_is_durable_before_the_first_byte(bench: Bench) -> None:
+    seen: list[Entry | None] = []
+
+    async def send(sent: Sent) -> Ending:
+        seen.append(await bench.entry("i"))
+        return await confirming(sent)
+
+    await bench.buy(send, intent="i")
+    assert seen[0] is not None
+    assert seen[0].outcome is None
+
+
+async def test_a_repeat_is_answered_from_the_record_and_sends_nothing(bench: Bench) -> None:
+    first = await bench.buy(confirming, intent="i")
+    second = await bench.buy(failing(AssertionError("sent twice"), after_sent=True), intent="i")
+    assert second == first.model_copy(update={"repeated": True})
+    assert bench.sends == 1
+
+
+async def test_a_thousand_repeats_at_once_send_once(bench: Bench) -> None:
+    outcomes: list[Bought] = []
+
+    async def repeat() -> None:
+        outcomes.append(await bench.buy(confirming, intent="i"))
+
+    async with anyio.create_task_group() as group:
+        for _ in range(1000):
+            group.start_soon(repeat)
+    assert bench.sends == 1
+    assert sum(not outcome.repeated for outcome in outcomes) == 1
+    assert {outcome.order_id for outcome in outcomes} == {"17"}
+
+
+async def test_the_same_intent_with_other_params_is_refused(bench: Bench) -> None:
+    await bench.buy(confirming, intent="i", price=1)
+    with pytest.raises(RpcError) as caught:
+        await bench.buy(confirming, intent="i", price=2)
+    assert caught.value.code is Code.INTENT_REUSED
+    assert bench.sends == 1
+
+
+async def test_an_intent_is_one_bots_own(bench: Bench) -> None:
+    await bench.buy(confirming, intent="i")
+    other = await bench.buy(confirming, intent="i", bot="other")
+    assert not other.repeated
+    assert bench.sends == 2
+
+
+async def test_without_an_intent_one_is_made_and_told(bench: Bench) -> None:
+    first, second = await bench.buy(confirming), await bench.buy(confirming)
+    assert first.intent != second.intent
+    assert bench.prepared[0].intent == first.intent
+    assert bench.sends == 2
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConnectionLost("venue"),
+        BadVenueData("venue", "order", "is missing"),
+        VenueRefused("venue", "10001", "general_failure", effect_possible=True),
+        RuntimeError("a bug of ours"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+async def test_after_the_first_byte_every_failure_is_an_unknown_outcome(bench: Bench, error: Exception) -> None:
+    outcome = await bench.buy(failing(error, after_sent=True), intent="i")
+    assert outcome.outcome is Outcome.UNKNOWN
+    assert outcome.client_order_id is not None
+    assert "bug" not in outcome.model_dump_json()
+    again = await bench.buy(confirming, intent="i")
+    assert (again.outcome, again.repeated, bench.sends) == ("unknown", True, 1)
+    assert [entry.intent for entry in await bench.recorder.unresolved()] == ["i"]
+
+
+async def test_a_provable_refusal_of_the_venue_is_a_rejection(bench: Bench) -> None:
+    refusal = VenueRefused("venue", "10009", "not_enough_funds", effect_possible=False)
+    outcome = await bench.buy(failing(refusal, after_sent=True), intent="i")
+    assert (outcome.outcome, outcome.venue_code) == ("rejected", "10009")
+    assert [reason.rule for reason in outcome.reasons] == ["not_enough_funds"]
+    assert await bench.recorder.unresolved() == []
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(VenueDown("venue", "refused"), Code.VENUE_DOWN), (RuntimeError("a bug of ours"), Code.INTERNAL_ERROR)],
+    ids=["venue down", "bug"],
+)
+async def test_before_the_first_byte_a_failure_is_an_error_and_frees_the_intent(
+    bench: Bench, error: Exception, code: Code
+) -> None:
+    with pytest.raises(RpcError) as caught:
+        await bench.buy(failing(error, after_sent=False), intent="i")
+    assert caught.value.code is code
+    assert await bench.entry("i") is None
+    outcome = await bench.buy(confirming, intent="i", price=9)
+    assert (outcome.outcome, outcome.repeated) == ("confirmed", False)
+    assert [kind for kind, _ in await bench.audited()] == ["request", "refused", "request", "outcome"]
+
+
+async def test_a_deadline_that_passes_after_the_first_byte_is_unknown(tmp_path: Path) -> None:
+    async def silent(sent: Sent) -> Ending:
+        sent.mark()
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    async with opened(tmp_path, 0.0) as bench:
+        # A deadline of zero has passed before anything is awaited, so nothing can have been sent.
+        with pytest.raises(RpcError) as caught:
+            await bench.buy(silent, intent="early")
+        assert caught.value.code is Code.DEADLINE_PASSED
+    async with opened(tmp_path, 0.05) as bench:
+        outcome = await bench.buy(silent, intent="late")
+        assert outcome.outcome is Outcome.UNKNOWN
+
+
+async def test_a_denied_write_sends_nothing_and_does_not_use_up_its_intent(bench: Bench) -> None:
+    reason = Reason(field="price", rule="is off the tick", nearest="2")
+    outcome = await bench.buy(confirming, intent="i", denied=(reason,))
+    assert (outcome.outcome, outcome.reasons, bench.sends) == ("denied", [reason], 0)
+    assert await bench.entry("i") is None
+    assert await bench.audited() == [("outcome", "denied")]
+    assert (await bench.buy(confirming, intent="i")).outcome is Outcome.CONFIRMED
+
+
+async def test_an_ending_that_does_not_fit_its_model_is_told_without_its_details(bench: Bench) -> None:
+    async def odd(sent: Sent) -> Ending:
+        sent.mark()
+        return Ending(Outcome.CONFIRMED, {"order_id": ["not", "text"]})
+
+    outcome = await bench.buy(odd, intent="i")
+    assert (outcome.outcome, outcome.order_id) == ("confirmed", None)
+
+
+async def test_the_client_order_id_depends_on_intent_and_bot_alone(bench: Bench) -> None:
+    first = await bench.buy(confirming, intent="i", request_id="r-1")
+    other = await bench.buy(confirming, intent="j", request_id="r-1")
+    elsewhere = await bench.buy(confirming, intent="i", bot="other", request_id="r-2")
+    assert len({first.client_order_id, other.client_order_id, elsewhere.client_order_id}) == 3
+    assert (await bench.buy(confirming, intent="i", request_id="r-3")).client_order_id == first.client_order_id
+
+
+async def _find(services: Services, entry: Entry) -> Ending | None:
+    return None
+
+
+def test_a_write_must_be_prepared_as_a_plan() -> None:
+    async def place(call: Call, params: Buy) -> Bought:
+        """Send at once."""
+        raise AssertionError
+
+    with pytest.raises(BadDeclaration, match="Plan"):
+        write("venue.buy", finder=_find, into=Registry())(place)  # type: ignore[arg-type]  # the mistake under test
+
+
+def test_an_outcome_model_must_be_tellable_without_an_answer() -> None:
+    class Demanding(WriteOutcome):
+        order_id: str = Field(description="The venue's id.")
+
+    async def place(call: Call, params: Buy) -> Plan[Demanding]:
+        """Prepare."""
+        raise AssertionError
+
+    with pytest.raises(BadDeclaration, match="order_id"):
+        write("venue.buy", finder=_find, into=Registry())(place)
