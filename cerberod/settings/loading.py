@@ -29,7 +29,7 @@ from cerberod.settings.declared import (
 from cerberod.settings.rules import BrokenRule
 from cerberod.settings.secret import MASK, Secret
 from cerberod.settings.sources import Gathered, Origin, Problem, forget, gather
-from cerberod.settings.upstreams import UPSTREAMS, Findings, Kind, UpstreamSettings, resolve
+from cerberod.settings.upstreams import UPSTREAMS, Kind, UpstreamSettings, check_keys, resolve
 
 G = TypeVar("G", bound=Group)
 
@@ -350,15 +350,16 @@ class _Loading:
 
     def _upstreams(self) -> dict[tuple[str, Environment], UpstreamSettings]:
         texts = {name: given.text for name, given in self.gathered.given.items()}
-        findings = Findings(self._problem_once, self.warnings.append)
+        for upstream in UPSTREAMS:
+            check_keys(upstream, texts, self._problem)
         return {
-            (upstream.name, environment): resolve(upstream, environment, texts, findings)
+            (upstream.name, environment): resolve(upstream, environment, texts, self._problem_once)
             for upstream in UPSTREAMS
             for environment in Environment
         }
 
     def _problem_once(self, name: str, rule: str) -> None:
-        # A plain key is read for both environments, and is wrong in both.
+        # Half a pair of plain keys is missed in both environments.
         problem = Problem(name, rule)
         if problem not in self.problems:
             self.problems.append(problem)

@@ -116,7 +116,10 @@ def is_loopback(address: str) -> bool:
 
 
 def _read_path(text: str) -> Path:
-    path = Path(text).expanduser()
+    try:
+        path = Path(text).expanduser()
+    except RuntimeError:
+        raise BrokenRule from None  # There is no home folder to put in place of `~`.
     if "\0" in text or not path.is_absolute():
         raise BrokenRule
     return path

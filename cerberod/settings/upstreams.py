@@ -176,31 +176,38 @@ class UpstreamSettings:
     """For each of the fields above that was set, the name of the setting that fed it."""
 
 
-@dataclass(slots=True)
-class Findings:
-    """What is wrong, and what looks wrong; collected, so that everything is told at once."""
-
-    problem: Callable[[str, str], None]
-    warning: Callable[[str], None]
+Tell = Callable[[str, str], None]
+"""Takes the name of a setting and the rule it breaks."""
 
 
-def resolve(
-    upstream: Upstream, environment: Environment, given: Mapping[str, str], findings: Findings
-) -> UpstreamSettings:
-    """Choose the addresses and keys of one upstream in one environment from the texts given."""
+def check_keys(upstream: Upstream, given: Mapping[str, str], tell: Tell) -> None:
+    """Tell of every key given for an upstream, in whatever form, that cannot be one."""
+    for key in upstream.keys:
+        for name in (key.name, key.name + "_TESTNET", key.name + "_LIVE"):
+            try:
+                if name in given:
+                    key.rule.read(given[name])
+            except BrokenRule as broken:
+                tell(name, f"must be {str(broken) or key.rule.says}")
+
+
+def resolve(upstream: Upstream, environment: Environment, given: Mapping[str, str], tell: Tell) -> UpstreamSettings:
+    """Choose the addresses and keys of one upstream in one environment from the texts given.
+
+    What is wrong with a key itself is told by `check_keys`, so that keys which no environment uses are checked too.
+    """
     sources: dict[str, str] = {}
     urls = {
-        address.field: _resolve_address(address, environment, given, sources, findings)
-        for address in upstream.addresses
+        address.field: _resolve_address(address, environment, given, sources, tell) for address in upstream.addresses
     }
-    credentials = _resolve_keys(upstream, environment, given, sources, findings)
+    credentials = _resolve_keys(upstream, environment, given, sources, tell)
     return UpstreamSettings(
         upstream.name, upstream.kind, environment, urls["url"], urls.get("data_url"), credentials, sources
     )
 
 
 def _resolve_address(
-    address: Address, environment: Environment, given: Mapping[str, str], sources: dict[str, str], findings: Findings
+    address: Address, environment: Environment, given: Mapping[str, str], sources: dict[str, str], tell: Tell
 ) -> str:
     name = f"{address.prefix}_{SUFFIX[environment]}"
     default = address.default(environment)
@@ -210,19 +217,19 @@ def _resolve_address(
     try:
         value = address.rule.read(text)
     except BrokenRule as broken:
-        findings.problem(name, f"must be {str(broken) or address.rule.says}")
+        tell(name, f"must be {str(broken) or address.rule.says}")
         return default
     if address.mainnet != address.testnet:
         other = Environment.TESTNET if environment is Environment.MAINNET else Environment.MAINNET
         if urlsplit(value).hostname == urlsplit(address.default(other)).hostname:
-            findings.problem(name, f"must not name the {other} host")
+            tell(name, f"must not name the {other} host")
             return default
     sources[address.field] = name
     return value
 
 
 def _resolve_keys(
-    upstream: Upstream, environment: Environment, given: Mapping[str, str], sources: dict[str, str], findings: Findings
+    upstream: Upstream, environment: Environment, given: Mapping[str, str], sources: dict[str, str], tell: Tell
 ) -> Mapping[str, Secret] | None:
     suffix = "_" + SUFFIX[environment]
     chosen = {
@@ -238,12 +245,11 @@ def _resolve_keys(
     for key, name in chosen.items():
         if name is None:
             stem = suffix if present[0].endswith(suffix) else ""
-            findings.problem(key.name + stem, f"must be given with {present[0]}")
+            tell(key.name + stem, f"must be given with {present[0]}")
             continue
         try:
             credentials[key.field] = key.rule.read(given[name])
-        except BrokenRule as broken:
-            findings.problem(name, f"must be {str(broken) or key.rule.says}")
+        except BrokenRule:
             continue
         sources[key.field] = name
     return credentials if len(credentials) == len(upstream.keys) else None
