@@ -9,7 +9,7 @@ import pytest
 from cerberod.ids import Environment
 from cerberod.settings import Client, Settings, SettingsError, all_settings, load_client, load_settings, new_token
 
-HOME = {"HOME": "/home/somebody"}
+HOME = {"HOME": "/nowhere/somebody"}
 TESTNET, MAINNET = Environment.TESTNET, Environment.MAINNET
 
 
@@ -26,7 +26,7 @@ def problems(**environ: str) -> list[str]:
 def test_defaults() -> None:
     settings = load(TESTNET_TOKEN=new_token())
     assert (settings.listen.host, settings.listen.port, settings.listen.http_port) == ("127.0.0.1", 9000, 9001)
-    assert settings.state_dir == Path("/home/somebody/.local/state/cerberod")
+    assert settings.state_dir == Path("/nowhere/somebody/.local/state/cerberod")
     assert settings.audit.file == settings.state_dir / "audit.jsonl"
     assert settings.limits.in_flight_per_session == 16
     assert settings.environments() == {TESTNET}
@@ -102,7 +102,7 @@ def test_one_port_cannot_be_two() -> None:
         ({"STATE_DIR": "/a", "STATE_DIRECTORY": "/b"}, "/a"),
         ({"STATE_DIRECTORY": "/b:/c", "XDG_STATE_HOME": "/d"}, "/b"),
         ({"XDG_STATE_HOME": "/d"}, "/d/cerberod"),
-        ({"XDG_STATE_HOME": "relative"}, "/home/somebody/.local/state/cerberod"),
+        ({"XDG_STATE_HOME": "relative"}, "/nowhere/somebody/.local/state/cerberod"),
     ],
 )
 def test_place_of_the_state(environ: dict[str, str], expected: str) -> None:
