@@ -1,0 +1,390 @@
+"""The commands: what people type, and where everything they read is printed.
+
+Each command imports what it needs when it runs: `cerberod --help`, `token new` and `call` are typed by hand and in
+loops, and must not wait half a second for a daemon they do not start.
+
+Exit codes: 0 done, 1 the call or check failed, 2 typed wrongly, 3 the outcome of a write is not known, 78 the
+configuration is to be mended first, 130 interrupted.
+"""
+
+import argparse
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from cerberod import __version__
+from cerberod.grammar import AUDIT_FILTERS, DEFAULT_BOT_TAG, DEFAULT_URL, read_command
+
+if TYPE_CHECKING:
+    from cerberod.rpc.registry import Method, Registry
+    from cerberod.settings import Settings
+
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+T = TypeVar("T")
+
+FAILED = 1
+MISTYPED = 2
+UNKNOWN_OUTCOME = 3
+EX_CONFIG = 78
+INTERRUPTED = 130
+PIPE_CLOSED = 141
+
+MAX_STDIN_BYTES = 32 << 20
+
+
+class Stop(Exception):
+    """The command ends here: one text for people, one exit code."""
+
+    def __init__(self, text: str, status: int = FAILED) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    options = read_command(argv)
+    try:
+        status = _COMMANDS[options.command](options)
+        sys.stdout.flush()
+        return status
+    except Stop as stop:
+        _warn(str(stop))
+        return stop.status
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read has gone, as `head` does. The interpreter would complain when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
+
+
+# -- the daemon --------------------------------------------------------------------------------------------------------
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from cerberod import app
+
+    return _run_daemon(lambda: app.serve(_load_settings(sim=options.sim), tuple(options.sim_chain)))
+
+
+def _stdio(options: argparse.Namespace) -> int:
+    from cerberod.ids import Environment
+    from cerberod.settings import load_client
+
+    client = _configured(load_client)
+    environment = Environment(options.env)
+    if not options.sim and (client.url is not None or client.token is not None):
+        if client.url is None or client.token is None:
+            missing, given = ("URL", "TOKEN") if client.url is None else ("TOKEN", "URL")
+            raise Stop(f"CERBEROD_{missing}: must be given with CERBEROD_{given}", EX_CONFIG)
+        from cerberod.transport.bridge import run_bridge
+
+        return run_bridge(client.url, client.token, environment, options.bot_tag)
+    from cerberod import app
+
+    settings = _load_settings(sim=options.sim, needs_token=False)
+    return _run_daemon(lambda: app.stdio(settings, environment, options.bot_tag, tuple(options.sim_chain)))
+
+
+def _sim(options: argparse.Namespace) -> int:
+    from cerberod.simulator import run_simulator
+    from cerberod.simulator.config import SimulatorConfig
+
+    config = SimulatorConfig(
+        seed=options.seed,
+        deribit_port=options.deribit_port,
+        control_port=options.control_port,
+        chains=tuple(options.sim_chain),
+    )
+    return _run_daemon(lambda: run_simulator(config))
+
+
+def _run_daemon(run: Callable[[], int]) -> int:
+    """Run something that starts a daemon; what keeps it from starting is one line and exit 78."""
+    from cerberod.app import StartRefused
+    from cerberod.simulator.config import ChainFileError
+
+    try:
+        return run()
+    except (StartRefused, ChainFileError) as refusal:
+        raise Stop(str(refusal), EX_CONFIG) from None
+
+
+# -- a call to a running daemon ----------------------------------------------------------------------------------------
+
+
+def _call(options: argparse.Namespace) -> int:
+    from cerberod import console
+    from cerberod.client import CallFailed, Target, call
+    from cerberod.clock import SystemClock
+    from cerberod.settings import load_client
+
+    client = _configured(load_client)
+    if client.token is None:
+        raise Stop("CERBEROD_TOKEN: must be set to a token of the daemon that is called", EX_CONFIG)
+    target = Target(
+        client.url or DEFAULT_URL, client.token.reveal(), options.bot_tag or client.bot_tag or DEFAULT_BOT_TAG
+    )
+    params = _params(options)
+    try:
+        reply = call(target, options.method, params, options.timeout, SystemClock())
+    except CallFailed as failed:
+        return _no_reply(options.method, params, failed)
+    if "error" in reply:
+        if options.json:
+            _print(console.as_json({"error": reply["error"]}))
+        _warn(console.error_in_words(options.method, reply["error"]))
+        return FAILED
+    result = reply.get("result")
+    _print(console.as_json(result) if options.json else console.document(result, _width()))
+    return _judge(options.method, result)
+
+
+def _params(options: argparse.Namespace) -> dict[str, Any]:
+    """Read the params of a call, and give a write an intent, so that a lost answer can be asked for again."""
+    from cerberod import arguments
+    from cerberod.ids import new_intent
+
+    words: list[str] = options.words
+    method: Method | None = None
+    if not options.method.partition(".")[2].startswith("get_"):  # only what may write is worth looking up
+        method = _methods().find(options.method)
+    try:
+        match words:
+            case ["-"]:
+                params = arguments.from_json(sys.stdin.buffer.read(MAX_STDIN_BYTES))
+            case [text] if text.lstrip()[:1] in ("{", "["):
+                params = arguments.from_json(text)
+            case _:
+                texts = arguments.split_words(words)
+                if method is None and arguments.needs_schema(texts):
+                    method = _methods().find(options.method)
+                params = arguments.typed(texts, None if method is None else method.params.model_json_schema())
+    except arguments.BadArgument as bad:
+        raise Stop(str(bad), MISTYPED) from None
+    if method is not None and method.effect.value == "write":
+        params.setdefault("intent", new_intent())
+    return params
+
+
+def _no_reply(method: str, params: Mapping[str, Any], failed: Exception) -> int:
+    from cerberod import console
+    from cerberod.client import CallFailed
+
+    assert isinstance(failed, CallFailed)
+    _warn(f"{console.clean(method)} failed: {failed}")
+    intent = params.get("intent")
+    if not failed.sent or not isinstance(intent, str):
+        return FAILED
+    _warn(f"  it may have happened; the same call with intent={console.clean(intent)} tells, and never does it twice")
+    return UNKNOWN_OUTCOME
+
+
+def _judge(method: str, result: object) -> int:
+    """Tell in words how a write ended, unless it was confirmed."""
+    from cerberod import console
+
+    if not isinstance(result, dict) or "intent" not in result:
+        return 0
+    words = console.outcome_in_words(method, result)
+    if words is None:
+        return 0
+    _warn(words)
+    return UNKNOWN_OUTCOME if result.get("outcome") == "unknown" else FAILED
+
+
+def _methods() -> "Registry":
+    from cerberod import app
+
+    return app.methods()
+
+
+def _list_methods(options: argparse.Namespace) -> int:
+    from cerberod import console, reference
+    from cerberod.rpc.describe import openrpc
+
+    chosen = reference.select(_methods(), options.prefix)
+    if not len(chosen):
+        close = _close_names(options.prefix, [method.name for method in _methods()])
+        raise Stop(f"no method begins with {options.prefix!r}{close}")
+    if options.json:
+        _print(console.as_json(openrpc(chosen, __version__)))
+    elif chosen.find(options.prefix) is not None:
+        _print(reference.page(chosen, options.prefix, _width()))
+    else:
+        _print(reference.overview(chosen, _width()))
+    return 0
+
+
+def _close_names(name: str, names: Iterable[str]) -> str:
+    import difflib
+
+    close = difflib.get_close_matches(name, list(names), n=3)
+    return f"; is {' or '.join(close)} meant?" if close else ""
+
+
+# -- settings ----------------------------------------------------------------------------------------------------------
+
+
+def _token_new(options: argparse.Namespace) -> int:
+    from cerberod.settings import new_token
+
+    _print(new_token())
+    return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    from cerberod import console
+    from cerberod.settings import SettingsError, load_settings
+
+    try:
+        settings = load_settings(sim=options.sim)
+    except SettingsError as error:
+        if options.json:
+            problems = [{"name": each.name, "rule": each.rule} for each in error.problems]
+            _print(console.as_json({"ok": False, "problems": problems, "warnings": list(error.warnings)}))
+        raise Stop("\n".join([str(error), *_warnings(error.warnings)]), EX_CONFIG) from None
+    rows = settings.describe()
+    if options.json:
+        shown = [{"group": row.group, "name": row.name, "value": row.value, "origin": str(row.origin)} for row in rows]
+        _print(console.as_json({"ok": True, "settings": shown, "warnings": list(settings.warnings)}))
+        return 0
+    groups = dict.fromkeys(row.group for row in rows)
+    left = max(len(row.name) for row in rows)
+    for group in groups:
+        entries = [(f"  {row.name:<{left}}", f"{row.value}  ({row.origin})") for row in rows if row.group == group]
+        _print(f"{group}\n{console.pairs(entries, _width())}\n")
+    _print("\n".join([*_warnings(settings.warnings), "the configuration can be used"]))
+    return 0
+
+
+def _warnings(warnings: Sequence[str]) -> list[str]:
+    return [f"warning: {warning}" for warning in warnings]
+
+
+def _load_settings(*, sim: bool, needs_token: bool = True) -> "Settings":
+    from cerberod.settings import load_settings
+
+    return _configured(lambda: load_settings(sim=sim, needs_token=needs_token))
+
+
+def _configured(load: Callable[[], T]) -> T:
+    from cerberod.settings import SettingsError
+
+    try:
+        return load()
+    except SettingsError as error:
+        raise Stop("\n".join([str(error), *_warnings(error.warnings)]), EX_CONFIG) from None
+
+
+# -- audit -------------------------------------------------------------------------------------------------------------
+
+_QUERY_COLUMNS = (
+    "seq",
+    "at",
+    "kind",
+    "environment",
+    "actor",
+    "bot_tag",
+    "method",
+    "outcome",
+    "code",
+    "intent",
+    "params",
+    "detail",
+)
+
+
+def _audit_query(options: argparse.Namespace) -> int:
+    from cerberod import console
+    from cerberod.audit.asking import BadParameter, read_query
+    from cerberod.audit.query import query
+
+    asked = {name: value for name in AUDIT_FILTERS if (value := getattr(options, name)) is not None}
+    try:
+        wanted = read_query(asked, None)
+    except BadParameter as bad:
+        raise Stop(f"--{bad.field.replace('_', '-')} {bad.rule}", MISTYPED) from None
+    file = _audit_file(_load_settings(sim=options.sim, needs_token=False))
+    try:
+        page = query(file, wanted)
+    except OSError as error:
+        raise Stop(f"{error.filename or file}: cannot be read ({error.strerror})") from None
+    if options.json:
+        cursor = None if page.next is None else str(page.next)
+        _print(console.as_json({"count": page.count, "records": page.records, "next": cursor}))
+        return 0
+    rows = [{name: record.get(name) for name in _QUERY_COLUMNS} for record in page.records]
+    _print(console.table(rows, _width()))
+    if page.next is not None:
+        _warn(f"there is more: --cursor {page.next}")
+    return 0
+
+
+def _audit_verify(options: argparse.Namespace) -> int:
+    from cerberod import console
+    from cerberod.audit.verify import verify
+    from cerberod.audit.writer import AuditRefused
+    from cerberod.trading.journal import JournalRefused, read_anchors
+    from cerberod.trading.records import JOURNAL_FILE, KEY_FILE, load_or_make_key
+
+    settings = _load_settings(sim=options.sim, needs_token=False)
+    file = _audit_file(settings)
+    journal = settings.state_dir / JOURNAL_FILE
+    given = settings.audit.hmac_key
+    if given is None and not (settings.state_dir / KEY_FILE).exists():
+        raise Stop(f"{settings.state_dir / KEY_FILE}: there is no key of the audit here, and AUDIT_HMAC_KEY is not set")
+    try:
+        key = load_or_make_key(settings.state_dir) if given is None else given.reveal().encode()
+        # The anchors are read first: what a running daemon writes meanwhile is then more than they ask for, not less.
+        report = verify(file, key, read_anchors(journal) if journal.exists() else None)
+    except (AuditRefused, JournalRefused) as refusal:
+        raise Stop(str(refusal)) from None
+    except OSError as error:
+        raise Stop(f"{error.filename or file}: cannot be read ({error.strerror})") from None
+    verdict = "all is well" if report.ok else "NOT all is well"
+    _print(console.as_json(report.as_dict()) if options.json else f"{file}\n{report.text()}\n{verdict}")
+    return 0 if report.ok else FAILED
+
+
+def _audit_file(settings: "Settings") -> Path:
+    file = settings.audit.file
+    if file is None:
+        raise Stop("the audit is switched off (AUDIT_LOG_FILE is empty): there is nothing to read")
+    if not file.parent.is_dir():
+        raise Stop(f"{file}: there is no audit log here; nothing was recorded yet, or STATE_DIR is another one")
+    return file
+
+
+# -- printing ----------------------------------------------------------------------------------------------------------
+
+
+def _print(text: str) -> None:
+    print(text)
+
+
+def _warn(text: str) -> None:
+    sys.stdout.flush()
+    print(f"cerberod: {text}", file=sys.stderr)
+
+
+def _width() -> int | None:
+    """Return how wide a line may be; None where nobody looks at a terminal."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+_COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
+    "serve": _serve,
+    "stdio": _stdio,
+    "sim": _sim,
+    "call": _call,
+    "methods": _list_methods,
+    "token new": _token_new,
+    "check": _check,
+    "audit query": _audit_query,
+    "audit verify": _audit_verify,
+}

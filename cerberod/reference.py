@@ -1,0 +1,162 @@
+"""The reference of methods in words, read off the registry's OpenRPC document. Pure.
+
+What a caller of one method has to know on one page: params with type, default and meaning, result fields, error codes.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from cerberod import __version__
+from cerberod.console import as_json, pairs, table
+from cerberod.rpc.describe import openrpc
+from cerberod.rpc.registry import Registry
+
+Schema = Mapping[str, Any]
+
+MAX_DEPTH = 6
+
+
+def select(registry: Registry, prefix: str) -> Registry:
+    """Return the methods whose names begin with the prefix; the one of that very name alone, if there is one."""
+    exact = registry.find(prefix)
+    chosen = Registry()
+    for method in [exact] if exact is not None else [each for each in registry if each.name.startswith(prefix)]:
+        chosen.add(method)
+    return chosen
+
+
+def overview(registry: Registry, width: int | None) -> str:
+    """List methods by name with what they change and what they are for."""
+    rows = [{"method": each.name, "effect": each.effect.value, "summary": each.summary} for each in registry]
+    return table(rows, width)
+
+
+def page(registry: Registry, name: str, width: int | None) -> str:
+    """Write the whole reference of one method."""
+    document = openrpc(select(registry, name), __version__)
+    schemas: Schema = document["components"]["schemas"]
+    (method,) = document["methods"]
+    facts = [(word, method[f"x-{word}"]) for word in ("effect", "scope", "cost", "deadline", "since")]
+    params = [
+        {
+            "name": each["name"],
+            "type": kind(each["schema"], schemas),
+            "default": "required" if each["required"] else _default(each["schema"]),
+            "description": each["description"],
+        }
+        for each in method["params"]
+    ]
+    fields = [
+        {"name": path, "type": kind(schema, schemas), "description": schema.get("description", "")}
+        for path, schema in _fields(method["result"]["schema"], schemas, "", MAX_DEPTH)
+    ]
+    errors = [{"code": each["code"], "message": each["message"]} for each in method["errors"]]
+    parts = [
+        method["name"],
+        "\n".join(filter(None, [method["summary"], "", method["description"]])).rstrip(),
+        pairs(facts, width),
+        _part("params", params, width),
+        _part("result", fields, width),
+        _part("errors", errors, width),
+        f"example\n  {example(method, schemas)}",
+    ]
+    return "\n\n".join(parts)
+
+
+def _part(title: str, rows: list[dict[str, Any]], width: int | None) -> str:
+    if not rows:
+        return f"{title}\n  none"
+    *narrow, last = rows[0]
+    lefts = table([{name: row[name] for name in narrow} for row in rows]).split("\n")
+    left = max(map(len, lefts))
+    texts = [(f"{line:<{left}}", row[last]) for line, row in zip(lefts[1:], rows, strict=True)]
+    inner = None if width is None else width - 2
+    body = f"{lefts[0]:<{left}}  {last}\n{pairs(texts, inner)}"
+    return title + "\n" + "\n".join("  " + line for line in body.split("\n"))
+
+
+def example(method: Mapping[str, Any], schemas: Schema) -> str:
+    """Return a command line that calls the method with a word for each required parameter."""
+    words = [f"{each['name']}={kind(each['schema'], schemas).upper()}" for each in method["params"] if each["required"]]
+    shown = [word if " " not in word else f"'{word}'" for word in words]
+    return " ".join(["cerberod call", method["name"], *shown])
+
+
+def kind(schema: Schema, schemas: Schema) -> str:
+    """Say in a few words which values a schema allows."""
+    schema = _resolved(schema, schemas)
+    if "enum" in schema:
+        return "|".join(map(str, schema["enum"]))
+    if "const" in schema:
+        return str(schema["const"])
+    for joint in ("anyOf", "oneOf"):
+        if joint in schema:
+            return " or ".join(dict.fromkeys(kind(part, schemas) for part in schema[joint]))
+    match schema.get("type"):
+        case "array":
+            return f"list of {kind(schema.get('items', {}), schemas)}"
+        case "string":
+            return _text(schema)
+        case "integer":
+            return f"integer{_range(schema)}"
+        case "number":
+            return f"number{_range(schema)}"
+        case str(word):
+            return word
+        case list(words):
+            return " or ".join(words)
+        case _:
+            return "any"
+
+
+def _text(schema: Schema) -> str:
+    if "format" in schema:
+        return str(schema["format"])
+    pattern = str(schema.get("pattern", ""))
+    takes_numbers_only = re.search(pattern, "1.5") is not None and re.search(pattern, "a") is None
+    return "decimal" if takes_numbers_only else "text"
+
+
+def _range(schema: Schema) -> str:
+    least, most = schema.get("minimum"), schema.get("maximum")
+    if least is None and most is None:
+        return ""
+    return f" {'' if least is None else least}..{'' if most is None else most}"
+
+
+def _default(schema: Schema) -> str:
+    default = schema.get("default")
+    if default is None or isinstance(default, str):
+        return default or "-"
+    return as_json(default) if not isinstance(default, dict | list) or not default else "…"
+
+
+def _fields(schema: Schema, schemas: Schema, prefix: str, depth: int) -> Iterator[tuple[str, Schema]]:
+    """Yield every field of a result under its dotted path; `[]` stands for each entry of a list."""
+    for name, field in _resolved(schema, schemas).get("properties", {}).items():
+        path = f"{prefix}{name}"
+        yield path, field
+        inner, mark = _inside(field, schemas)
+        if inner is not None and depth:
+            yield from _fields(inner, schemas, f"{path}{mark}.", depth - 1)
+
+
+def _inside(field: Schema, schemas: Schema) -> tuple[Schema | None, str]:
+    """Return the object that a field holds, or that each entry of its list is."""
+    for option in (field, *field.get("anyOf", ())):
+        found = _resolved(option, schemas)
+        if "properties" in found:
+            return found, ""
+        if found.get("type") == "array":
+            entry = _resolved(found.get("items", {}), schemas)
+            return (entry, "[]") if "properties" in entry else (None, "")
+    return None, ""
+
+
+def _resolved(schema: Schema, schemas: Schema) -> Schema:
+    reference = schema.get("$ref")
+    if reference is None:
+        return schema
+    target: Schema = schemas[reference.rpartition("/")[2]]
+    return {**target, **{name: value for name, value in schema.items() if name != "$ref"}}
