@@ -64,9 +64,10 @@ class AuditPage:
 
 def query(path: Path, wanted: AuditQuery) -> AuditPage:
     """Answer a query from the current file and the finished days beside it. Blocks; call it in a thread."""
-    search = _Search(wanted)
     found: list[dict[str, Any]] = []
-    for record in search.run(path):
+    if wanted.environments == frozenset():
+        return AuditPage(0, found, None)
+    for record in _Search(wanted).run(path):
         if len(found) == wanted.limit:
             return AuditPage(len(found), found, found[-1]["seq"])
         found.append(record)
