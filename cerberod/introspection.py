@@ -11,35 +11,17 @@ from typing import Any
 from pydantic import Field
 
 from cerberod import __version__
+from cerberod.audit.asking import BadParameter
 from cerberod.clock import Clock
 from cerberod.errors import InvalidParams
 from cerberod.ids import Environment
-from cerberod.rpc.call import Call, Principal
+from cerberod.rpc.call import Call
 from cerberod.rpc.describe import openrpc
 from cerberod.rpc.dispatch import Dispatcher
 from cerberod.rpc.registry import NoParams, Params, Registry, Result, method
 from cerberod.trading.recording import Recorder
+from cerberod.transport.sessions import SessionView
 from cerberod.venues.health import VenueStatus
-
-
-class AuditRefused(Exception):
-    """An audit query that breaks a rule: which parameter, and which rule."""
-
-    def __init__(self, field: str, rule: str) -> None:
-        super().__init__(rule)
-        self.field = field
-        self.rule = rule
-
-
-@dataclass(frozen=True, slots=True)
-class OpenSession:
-    """One open session, as its transport sees it."""
-
-    principal: Principal
-    age_s: float
-    in_flight: int
-    outbox_messages: int
-    outbox_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +39,9 @@ class Introspection:
     keyed: frozenset[str]
     """The venues that this environment has keys for."""
     venues: Callable[[], Iterable[VenueStatus]]
-    sessions: Callable[[], Iterable[OpenSession]]
+    sessions: Callable[[], Iterable[SessionView]]
     audit: Callable[[Mapping[str, str]], Awaitable[dict[str, Any]]]
+    """Answers an audit query of this environment. Raises `BadParameter`."""
 
 
 class Pong(Result):
@@ -289,9 +272,9 @@ async def query_audit(call: Call, params: QueryAudit) -> AuditPage:
     about = call.use(Introspection)
     asked = {name: str(value) for name, value in given.items()}
     try:
-        page = await about.audit({**asked, "environment": about.environment.value})
-    except AuditRefused as refusal:
-        raise InvalidParams([{"field": refusal.field, "rule": refusal.rule}]) from None
+        page = await about.audit(asked)
+    except BadParameter as bad:
+        raise InvalidParams([{"field": bad.field, "rule": bad.rule}]) from None
     return AuditPage(**page)
 
 
