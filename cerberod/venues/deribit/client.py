@@ -1,0 +1,308 @@
+"""The client of one environment's Deribit: deadlines, credits, shared reads, and one place where writes leave.
+
+Methods and finders ask it in the venue's own words and get plain JSON with the venue's time; what that means is read in
+`wire`. It never repeats a write. A read is repeated once, when the venue says that our token has expired.
+"""
+
+import hashlib
+import logging
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import anyio
+import orjson
+from anyio.abc import TaskStatus
+
+from cerberod.clock import Clock
+from cerberod.errors import BadVenueData, DeadlinePassed, NoKeys, RpcError, VenueDown, VenueRefused
+from cerberod.ids import Environment
+from cerberod.rpc.call import Tally, current_tally
+from cerberod.venues.backoff import Backoff, Chance
+from cerberod.venues.coalesce import Coalescer
+from cerberod.venues.credits import Credits
+from cerberod.venues.deribit.errors import INSTRUMENT_CHANGED, NOT_AUTHENTICATED, TOO_MANY_REQUESTS, VENUE
+from cerberod.venues.deribit.instruments import InstrumentBook
+from cerberod.venues.deribit.limits import ALLOWANCES, KEPT_FOR_CANCELS, Class, class_of, is_cancel
+from cerberod.venues.deribit.link import LateAnswer, Link, Marked
+from cerberod.venues.deribit.login import Credentials, Login
+from cerberod.venues.deribit.wire.account import matching_allowances
+from cerberod.venues.deribit.wire.frames import Answer, Refused, Unusable
+from cerberod.venues.deribit.wire.market import Instrument, instrument
+from cerberod.venues.deribit.wire.reading import Fields
+from cerberod.venues.health import VenueStatus
+
+__all__ = ["Credentials", "Deribit"]
+
+logger = logging.getLogger("cerberod.venues.deribit")
+
+_PATIENCE_SHARE = 0.2
+"""Part of a deadline that may be spent waiting for the connection; then the caller hears that the venue is down."""
+
+
+class Deribit:
+    """One environment's Deribit. Start `run` in a task group; then `read` and `write`."""
+
+    def __init__(
+        self,
+        *,
+        url: str,
+        environment: Environment,
+        credentials: Credentials | None,
+        clock: Clock,
+        read_deadline_s: float = 10.0,
+        write_deadline_s: float = 15.0,
+        heartbeat_s: int = 10,
+        silent_after_s: float | None = None,
+        open_timeout_s: float = 10.0,
+        chance: Chance | None = None,
+        reconnect: Backoff | None = None,
+        late_write: LateAnswer | None = None,
+    ) -> None:
+        """Make a client; nothing is connected yet.
+
+        `silent_after_s` is how long nothing may arrive, two heartbeats unless given. `late_write` takes the method and
+        the answer of a write whose call had given up on it.
+        """
+        chance = chance or secrets.SystemRandom().random
+        self.environment = environment
+        self._credentials = credentials
+        self._clock = clock
+        self._read_deadline_s = read_deadline_s
+        self._write_deadline_s = write_deadline_s
+        self._late_write = late_write
+        login = None if credentials is None else Login(credentials, Backoff(chance), lambda: secrets.token_hex(8))
+        self._link = Link(
+            url=url,
+            environment=environment,
+            login=login,
+            clock=clock,
+            backoff=reconnect or Backoff(chance),
+            late=self._take_late,
+            spent=self._spend,
+            heartbeat_s=heartbeat_s,
+            silent_after_s=2 * heartbeat_s if silent_after_s is None else silent_after_s,
+            open_timeout_s=open_timeout_s,
+        )
+        now = clock.monotonic()
+        self._credits = {kind: Credits(allowance, now) for kind, allowance in ALLOWANCES.items()}
+        self._queues = {kind: anyio.Lock() for kind in Class}
+        self._coalescer: Coalescer | None = None
+        self.instruments = InstrumentBook(self._fetch_instrument, clock)
+
+    @property
+    def account(self) -> str:
+        """A name for the account our key belongs to, stable and not secret. Raises `NoKeys` without keys."""
+        if self._credentials is None:
+            raise NoKeys(VENUE)
+        digest = hashlib.sha256(b"deribit key" + self._credentials.client_id.reveal().encode())
+        return "key-" + digest.hexdigest()[:16]
+
+    @property
+    def offset_ms(self) -> float | None:
+        """Deribit's clock minus ours; None before the first answer."""
+        return self._link.time.offset_ms(self._clock.monotonic(), self._clock.now_ms())
+
+    def venue_ms(self) -> int:
+        """Return Deribit's time in milliseconds since 1970, by its own stamps as soon as there are any."""
+        return self._link.venue_ms()
+
+    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Keep the connection until cancelled or closed; reports started at once, connected or not."""
+        async with anyio.create_task_group() as group:
+            self._coalescer = Coalescer(group)
+            try:
+                await self._link.run(task_status=task_status)
+            finally:
+                self._coalescer = None
+                group.cancel_scope.cancel()
+
+    async def aclose(self) -> None:
+        """Close the connection and end `run`. What waits for an answer ends with `ConnectionLost`."""
+        await self._link.aclose()
+
+    async def read(self, method: str, params: Mapping[str, Any], *, urgent: bool = False) -> Answer:
+        """Ask a question and return its answer. Equal questions in flight are asked once.
+
+        An urgent one is asked for a cancel's sake: it does not wait for credit. Raises `NoKeys`, `VenueDown`,
+        `ConnectionLost`, `DeadlinePassed`, `VenueRefused`, `BadVenueData`.
+        """
+        self._need_keys(method)
+        if self._coalescer is None:
+            raise VenueDown(VENUE, "closed")
+        key = (method, urgent, orjson.dumps(params, default=str, option=orjson.OPT_SORT_KEYS))
+        return await self._coalescer.fetch(key, lambda: self._read(method, params, urgent))
+
+    async def write(self, method: str, params: Mapping[str, Any], sent: Marked) -> Answer:
+        """Send a write, once, and return its answer. `sent` is marked just before the first byte.
+
+        Orders leave room in the pool for cancels, and cancels wait for nothing but the venue's own limit. Raises what
+        `read` raises; before the mark nothing has left, after it the outcome is the venue's to tell.
+        """
+        self._need_keys(method)
+        watched = _Watched(sent)
+
+        async def attempt() -> Answer:
+            await self._ready(method, self._write_deadline_s)
+            await self._credit(method)
+            return await self._exchange(method, params, watched)
+
+        try:
+            return await self._within(self._write_deadline_s, attempt, watched)
+        except VenueRefused as refused:
+            code = int(refused.venue_code)
+            if code in INSTRUMENT_CHANGED and isinstance(name := params.get("instrument_name"), str):
+                self.instruments.forget(name)
+            raise
+
+    async def probe(self, timeout_s: float) -> VenueStatus:
+        """Ask the venue for a sign of life and return the status after it, within the time given."""
+        try:
+            with anyio.fail_after(timeout_s):
+                await self.read("public/test", {}, urgent=True)
+        except TimeoutError:
+            return self._unhealthy("no_answer")
+        except RpcError as error:
+            return self._unhealthy(str(error.data.get("reason", "no_usable_answer")))
+        return self.status()
+
+    def status(self) -> VenueStatus:
+        """Tell how this client is, without asking the venue."""
+        link, now = self._link, self._clock.monotonic()
+        login = link.login
+        reason = link.down_reason
+        if reason is None and login is not None:
+            reason = login.reason
+        latency = link.latency_ms
+        offset = self.offset_ms
+        return VenueStatus(
+            exchange=VENUE,
+            env=self.environment,
+            healthy=reason is None,
+            latency_ms=None if latency is None else round(latency, 3),
+            reason=reason,
+            connected=link.up,
+            authenticated=login is not None and link.up and login.granted,
+            reconnects=link.losses,
+            late_answers=link.late_answers,
+            offset_ms=None if offset is None else round(offset, 3),
+            credits_left={kind.value: round(credits.left(now), 1) for kind, credits in self._credits.items()},
+        )
+
+    def learn_limits(self, summary: object) -> None:
+        """Take over this account's own request limits from an account summary."""
+        now = self._clock.monotonic()
+        try:
+            told = matching_allowances(summary)
+        except BadVenueData as bad:
+            logger.warning("request limits are not understood", extra={"venue": VENUE, "field": bad.data["field"]})
+            return
+        for name, allowance in told.items():
+            credits = self._credits[Class(name)]
+            if credits.allowance != allowance:
+                credits.adopt(allowance, now)
+
+    async def _read(self, method: str, params: Mapping[str, Any], urgent: bool) -> Answer:
+        login = self._link.login
+
+        async def attempt() -> Answer:
+            await self._ready(method, self._read_deadline_s)
+            await self._credit(method, urgent=urgent)
+            grants = 0 if login is None else login.grants
+            try:
+                return await self._exchange(method, params, watched)
+            except VenueRefused as refused:
+                if int(refused.venue_code) not in NOT_AUTHENTICATED or not await self._link.renew_login(grants):
+                    raise
+            await self._credit(method, urgent=urgent)
+            return await self._exchange(method, params, watched)
+
+        watched = _Watched(None)
+        return await self._within(self._read_deadline_s, attempt, watched)
+
+    async def _within(self, seconds: float, attempt: Callable[[], Awaitable[Answer]], watched: "_Watched") -> Answer:
+        with anyio.move_on_after(seconds):
+            return await attempt()
+        raise DeadlinePassed(VENUE, sent=watched.marked)
+
+    async def _ready(self, method: str, deadline_s: float) -> None:
+        await self._link.ready(deadline_s * _PATIENCE_SHARE)
+        login = self._link.login
+        if login is not None and method.startswith("private/") and not login.granted:
+            raise VenueDown(VENUE, login.reason or "not_logged_in")
+
+    async def _credit(self, method: str, *, urgent: bool = False) -> None:
+        """Take the credit a request costs, waiting for it in turn."""
+        kind = class_of(method)
+        credits = self._credits[kind]
+        if urgent:
+            self._spend(method)
+        elif is_cancel(method):
+            await self._wait_for(credits)  # out of turn: orders that queue leave a part of the pool alone
+        else:
+            allowance = credits.allowance
+            keep = KEPT_FOR_CANCELS * allowance.pool / allowance.cost if kind is Class.MATCHING else 0.0
+            async with self._queues[kind]:
+                await self._wait_for(credits, keep=keep)
+
+    async def _wait_for(self, credits: Credits, *, keep: float = 0.0) -> None:
+        wait_s = credits.take(self._clock.monotonic(), keep=keep)
+        while wait_s:
+            await anyio.sleep(wait_s)
+            wait_s = credits.take(self._clock.monotonic(), keep=keep)
+
+    def _spend(self, method: str) -> None:
+        self._credits[class_of(method)].charge(self._clock.monotonic())
+
+    async def _exchange(self, method: str, params: Mapping[str, Any], watched: "_Watched") -> Answer:
+        tally = current_tally.get() or Tally()
+        began = self._clock.monotonic()
+        try:
+            return await self._link.exchange(method, params, watched)
+        except VenueRefused as refused:
+            if int(refused.venue_code) == TOO_MANY_REQUESTS:
+                self._drain(class_of(method))
+            raise
+        finally:
+            if watched.marked:
+                tally.calls += 1
+                tally.seconds += self._clock.monotonic() - began
+
+    def _drain(self, kind: Class) -> None:
+        """Believe the venue that the pool is empty, and stay away until it is full if it hangs up on us."""
+        credits = self._credits[kind]
+        credits.drain(self._clock.monotonic())
+        self._link.hold(credits.allowance.full_after_s)
+
+    def _need_keys(self, method: str) -> None:
+        if self._credentials is None and method.startswith("private/"):
+            raise NoKeys(VENUE)
+
+    async def _fetch_instrument(self, name: str) -> Instrument:
+        answer = await self.read("public/get_instrument", {"instrument_name": name})
+        found = instrument(Fields(answer.result, "result"))
+        if found.instrument_name != name:
+            raise BadVenueData(VENUE, "result.instrument_name", "the instrument that was asked for")
+        return found
+
+    def _take_late(self, method: str, body: Answer | Refused | Unusable) -> None:
+        if self._late_write is not None and class_of(method) in (Class.MATCHING, Class.CANCEL_ALL):
+            self._late_write(method, body)
+
+    def _unhealthy(self, reason: str) -> VenueStatus:
+        status = self.status()
+        return replace(status, healthy=False, reason=status.reason or reason)
+
+
+class _Watched:
+    """Passes the mark on to whoever prepared the write, and remembers it for the error's own `sent`."""
+
+    def __init__(self, inner: Marked | None) -> None:
+        self._inner = inner
+        self.marked = False
+
+    def mark(self) -> None:
+        self.marked = True
+        if self._inner is not None:
+            self._inner.mark()

@@ -1,0 +1,68 @@
+"""Deribit's request limits: the classes, their published numbers, and the class of each method.
+
+Pools belong to the sub-account, not to a connection. What an account summary tells about its own limits replaces the
+published numbers, which are those of the smallest accounts.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from cerberod.venues.credits import Allowance
+
+
+class Class(StrEnum):
+    """A pool of its own."""
+
+    NON_MATCHING = "non_matching"
+    INSTRUMENTS = "instruments"
+    MATCHING = "matching"
+    CANCEL_ALL = "cancel_all"
+
+
+ALLOWANCES: Mapping[Class, Allowance] = {
+    Class.NON_MATCHING: Allowance(cost=500, pool=50_000, refill_per_s=10_000),
+    Class.INSTRUMENTS: Allowance(cost=10_000, pool=500_000, refill_per_s=10_000),
+    Class.MATCHING: Allowance(cost=1, pool=20, refill_per_s=5),
+    Class.CANCEL_ALL: Allowance(cost=1, pool=20, refill_per_s=5),
+}
+
+_MATCHING = frozenset(
+    {
+        "private/buy",
+        "private/sell",
+        "private/edit",
+        "private/cancel",
+        "private/cancel_all_by_currency",
+        "private/cancel_all_by_instrument",
+        "private/cancel_all_by_kind_or_type",
+    }
+)
+
+_CANCELS = frozenset(
+    {
+        "private/cancel",
+        "private/cancel_all",
+        "private/cancel_all_by_currency",
+        "private/cancel_all_by_instrument",
+        "private/cancel_all_by_kind_or_type",
+    }
+)
+
+KEPT_FOR_CANCELS = 0.2
+"""Share of the matching pool that orders leave untouched, so that a cancel never waits behind them."""
+
+
+def class_of(method: str) -> Class:
+    """Return the pool a method draws from."""
+    if method == "private/cancel_all":
+        return Class.CANCEL_ALL
+    if method in _MATCHING:
+        return Class.MATCHING
+    if method == "public/get_instruments":
+        return Class.INSTRUMENTS
+    return Class.NON_MATCHING
+
+
+def is_cancel(method: str) -> bool:
+    """Tell whether a method only takes orders away."""
+    return method in _CANCELS

@@ -1,0 +1,47 @@
+"""What time it is at a venue, told from its own stamps.
+
+Pure. Held against the monotonic clock, so that no step of our wall clock moves it. Of the last few exchanges the one
+with the shortest way is believed: half of what it took bounds its error.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+
+_WINDOW = 8
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    way_s: float
+    """Time on the way, both directions; the error of `ahead_ms` is at most half of it."""
+    ahead_ms: float
+    """The venue's clock minus our monotonic one."""
+
+
+class VenueTime:
+    """The venue's clock as far as we know it."""
+
+    def __init__(self) -> None:
+        self._samples: deque[_Sample] = deque(maxlen=_WINDOW)
+
+    def learn(self, sent_s: float, received_s: float, venue_in_ms: float, venue_out_ms: float) -> None:
+        """Take in one exchange: our monotonic times around it, the venue's own stamps of it."""
+        way_s = max(0.0, (received_s - sent_s) - (venue_out_ms - venue_in_ms) / 1000)
+        middle_ms = (sent_s + received_s) * 500
+        self._samples.append(_Sample(way_s, (venue_in_ms + venue_out_ms) / 2 - middle_ms))
+
+    def forget(self) -> None:
+        """Drop what is known, as after a reconnect: the way may be another."""
+        self._samples.clear()
+
+    def now_ms(self, monotonic_s: float) -> int | None:
+        """Return the venue's time in milliseconds since 1970; None before the first exchange."""
+        if not self._samples:
+            return None
+        best = min(self._samples, key=lambda sample: sample.way_s)
+        return round(best.ahead_ms + monotonic_s * 1000)
+
+    def offset_ms(self, monotonic_s: float, our_now_ms: int) -> float | None:
+        """Return the venue's clock minus our wall clock; None before the first exchange."""
+        theirs = self.now_ms(monotonic_s)
+        return None if theirs is None else float(theirs - our_now_ms)
