@@ -1,0 +1,161 @@
+"""The control path: how a test or an operator asks the simulator what it saw, and makes the world move.
+
+HTTP with JSON bodies, on loopback only, no authentication (it rules play money). Every error is `{"error": "…"}` with status 400.
+
+- `GET /received?environment=deribit_testnet&method=private/buy` → `{"deribit_testnet": {"count": n, "counts": {method: n},
+  "requests": [{at_ms, method, transport, params}]}}`: every request each environment's server received, noted when it had been
+  read and before it had any effect (secrets left out). Both filters are optional; `count` is of all matching requests ever,
+  `requests` holds the latest.
+- `GET /orders?environment=…` → `{"deribit_testnet": {"orders": [...], "trades": [...]}}`: what the venue knows, oldest first.
+- `GET /state` → market time, whether it stands, index prices, open connections.
+- `POST /market` with any of `{"asset": "BTC", "factor": 1.05, "advance_s": 60, "time_ms": …, "run": true}`: multiply an
+  index from now on (all assets if none is named), move time on, jump to a moment, or let a standing clock run.
+- `POST /drop` with `{"environment": "deribit_testnet"}` (or none, for all) → `{"dropped": n}`: cut the WebSockets now, as a
+  broken network would.
+- `POST /reset`: no orders, full balances, no tokens, no requests received, the market as at the start.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from aiohttp import web
+
+from cerberod.simulator.listening import listening
+from cerberod.simulator.market import ASSETS
+
+if TYPE_CHECKING:
+    from cerberod.simulator.world import World
+
+_FARTHEST_MS = 4_000_000_000_000
+
+
+class ControlServer:
+    """The control path's listener."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+
+    @asynccontextmanager
+    async def listen(self, host: str, port: int) -> AsyncIterator[int]:
+        """Serve until the context ends; yield the port."""
+        app = web.Application(client_max_size=65_536)
+        app.router.add_get("/received", self._received)
+        app.router.add_get("/orders", self._orders)
+        app.router.add_get("/state", self._state)
+        app.router.add_post("/market", self._market)
+        app.router.add_post("/drop", self._drop)
+        app.router.add_post("/reset", self._reset)
+        async with listening(app, host, port) as bound:
+            yield bound
+
+    def _chosen(self, name: object) -> list[str]:
+        if name is None:
+            return list(self._world.environments)
+        if name not in self._world.environments:
+            raise _bad(f"environment must be one of {', '.join(self._world.environments)}")
+        return [str(name)]
+
+    async def _received(self, request: web.Request) -> web.Response:
+        method = request.query.get("method")
+        out: dict[str, Any] = {}
+        for name in self._chosen(request.query.get("environment")):
+            log = self._world.environments[name].received
+            counts = dict(log.counts)
+            out[name] = {
+                "count": sum(counts.values()) if method is None else counts.get(method, 0),
+                "counts": counts,
+                "requests": [asdict(item) for item in log.latest if method in (None, item.method)],
+            }
+        return _json(out)
+
+    async def _orders(self, request: web.Request) -> web.Response:
+        out: dict[str, Any] = {}
+        for name in self._chosen(request.query.get("environment")):
+            exchange = self._world.environments[name].exchange
+            out[name] = {
+                "orders": [order.record() for order in exchange.orders.values()],
+                "trades": [trade.fields for trade in exchange.trades],
+            }
+        return _json(out)
+
+    async def _state(self, _request: web.Request) -> web.Response:
+        world = self._world
+        return _json(
+            {
+                "time_ms": world.time.now_ms(),
+                "standing": world.time.standing,
+                "chains": {coin: str(chain.path) for coin, chain in world.chains.items()},
+                "index_prices": {coin: world.quotes.index(coin) for coin in ASSETS},
+                "connections": {name: server.connections for name, server in world.servers.items()},
+            }
+        )
+
+    async def _market(self, request: web.Request) -> web.Response:
+        body = await _body(request, {"asset", "factor", "advance_s", "time_ms", "run"})
+        asset = body.get("asset")
+        if asset is not None and asset not in ASSETS:
+            raise _bad(f"asset must be one of {', '.join(ASSETS)}")
+        factor = _number(body, "factor", 0.001, 1_000.0)
+        advance_s = _number(body, "advance_s", 0.0, 1e9)
+        time_ms = _number(body, "time_ms", 1.0, _FARTHEST_MS)
+        if body.get("run") not in (None, True):
+            raise _bad("run must be true")
+        if not body:
+            raise _bad("name what to move: factor, advance_s, time_ms or run")
+        world = self._world
+        if time_ms is not None:
+            world.set_time(int(time_ms))
+        if advance_s is not None:
+            world.set_time(world.time.now_ms() + round(advance_s * 1_000))
+        if factor is not None:
+            for coin in [asset] if asset is not None else list(ASSETS):
+                world.move(coin, factor)
+        if body.get("run"):
+            world.time.run()
+        return await self._state(request)
+
+    async def _drop(self, request: web.Request) -> web.Response:
+        body = await _body(request, {"environment"})
+        names = self._chosen(body.get("environment"))
+        return _json({"dropped": sum(self._world.servers[name].drop() for name in names)})
+
+    async def _reset(self, request: web.Request) -> web.Response:
+        await _body(request, set())
+        self._world.reset()
+        return _json({"reset": True})
+
+
+def _json(value: object, status: int = 200) -> web.Response:
+    return web.Response(body=orjson.dumps(value), status=status, content_type="application/json")
+
+
+def _bad(text: str) -> web.HTTPBadRequest:
+    return web.HTTPBadRequest(body=orjson.dumps({"error": text}), content_type="application/json")
+
+
+async def _body(request: web.Request, allowed: set[str]) -> dict[str, Any]:
+    raw = await request.read()
+    if not raw:
+        return {}
+    try:
+        body = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        raise _bad("the body must be JSON") from None
+    if not isinstance(body, dict):
+        raise _bad("the body must be an object")
+    unknown = sorted(set(body) - allowed)
+    if unknown:
+        raise _bad(f"unknown field {unknown[0]}; allowed: {', '.join(sorted(allowed)) or 'none'}")
+    return body
+
+
+def _number(body: dict[str, Any], name: str, low: float, high: float) -> float | None:
+    value = body.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise _bad(f"{name} must be a number from {low:g} to {high:g}")
+    return float(value)

@@ -1,0 +1,304 @@
+"""Public trades: the model's prints of each instrument, and with them candles, last prices and 24-hour statistics.
+
+Every aggregate is computed from the same prints (with the environment's own user trades among them), so a candle's close
+is the last trade and a day's volume is the sum of its minutes. Perpetuals and futures print at each knot of the path,
+options about once an hour, less often far from the money. Options of a recorded chain have no model prints: the recording
+does not tell them.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cerberod.analytics import options as black76
+from cerberod.simulator.chain import Row
+from cerberod.simulator.deribit.instruments import Instrument, TickGrid
+from cerberod.simulator.deribit.quotes import Quotes
+from cerberod.simulator.market import DAY_MS, HISTORY_START_MS, HOUR_MS, YEAR_MS
+from cerberod.simulator.noise import KNOT_MS, FloatArray, IntArray, key_of, uniform
+
+BoolArray = NDArray[np.bool_]
+
+MAX_CANDLES: Final = 5_000
+_TAPE_LENGTH = 10_000
+
+
+@dataclass(frozen=True)
+class Prints:
+    """Trades in time order. `amount` is in the instrument's own unit, `buy` is the taker's side."""
+
+    time_ms: IntArray
+    price: FloatArray
+    amount: FloatArray
+    buy: BoolArray
+    sequence: IntArray
+
+    def __len__(self) -> int:
+        return len(self.time_ms)
+
+
+class UserPrint(NamedTuple):
+    """A trade of one of the environment's own users, as the public sees it."""
+
+    time_ms: int
+    price: float
+    amount: float
+    buy: bool
+    sequence: int
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Of the last 24 hours; None where nothing traded."""
+
+    high: float | None
+    low: float | None
+    change_pct: float | None
+    volume_coin: float
+    volume_usd: float
+    last: float | None
+
+
+_NOTHING: Final = Statistics(None, None, None, 0.0, 0.0, None)
+
+
+def _recorded_statistics(row: Row) -> Statistics:
+    volume, volume_usd = float(row.get("volume") or 0.0), float(row.get("volume_usd") or 0.0)
+    return Statistics(row.get("high"), row.get("low"), row.get("price_change"), volume, volume_usd, row.get("last"))
+
+
+@dataclass(frozen=True)
+class _OptionGrid:
+    """Arrays of (instrument, hour)."""
+
+    time_ms: IntArray
+    price: FloatArray
+    amount: FloatArray
+    buy: BoolArray
+    happens: BoolArray
+
+
+class Tape:
+    """Public prints as one environment sees them: the model's, and its own users'."""
+
+    def __init__(self, quotes: Quotes) -> None:
+        self._quotes = quotes
+        self._user: dict[str, deque[UserPrint]] = {}
+
+    def record(self, name: str, trade: UserPrint) -> None:
+        """Add a user's trade."""
+        self._user.setdefault(name, deque(maxlen=_TAPE_LENGTH)).append(trade)
+
+    def clear(self) -> None:
+        """Forget all user trades."""
+        self._user.clear()
+
+    def between(self, instrument: Instrument, start_ms: int, end_ms: int) -> Prints:
+        """Return the prints with start <= time <= end, never beyond the present."""
+        end_ms = min(end_ms, self._quotes.now_ms())
+        start_ms = max(start_ms, HISTORY_START_MS, instrument.created_ms)
+        if end_ms < start_ms:
+            model = _EMPTY
+        elif not instrument.option:
+            model = self._future(instrument, start_ms, end_ms)
+        elif self._quotes.chain(instrument.coin) is None:
+            model = self._option(instrument, start_ms, end_ms)
+        else:
+            model = _EMPTY
+        own = [t for t in self._user.get(instrument.name, ()) if start_ms <= t.time_ms <= end_ms]
+        return _merge(model, own) if own else model
+
+    def _future(self, instrument: Instrument, start_ms: int, end_ms: int) -> Prints:
+        market, coin = self._quotes.market, instrument.coin
+        first, last = -(-start_ms // KNOT_MS), end_ms // KNOT_MS
+        if last < first:
+            return _EMPTY
+        if instrument.perpetual:
+            marks = market.perpetual_at_knots(coin, first - 1, last)
+            share = 0.2 if instrument.linear else 1.0
+        else:
+            span = np.arange(first - 1, last + 1, dtype=np.int64)
+            marks = market.forward_at_knots(coin, span, np.array(instrument.expiry_ms))
+            share = 0.02
+        prices = _on_grid(instrument.grid, marks)
+        notional = share * market.volume_usd_at_knots(coin, first, last)
+        lot = float(instrument.lot)
+        raw = notional / prices[1:] if instrument.linear else notional
+        knots = np.arange(first, last + 1, dtype=np.int64)
+        return Prints(
+            time_ms=knots * KNOT_MS,
+            price=prices[1:],
+            amount=np.round(np.maximum(1.0, np.round(raw / lot)) * lot, 8),
+            buy=marks[1:] >= marks[:-1],
+            sequence=knots - HISTORY_START_MS // KNOT_MS,
+        )
+
+    def _option(self, instrument: Instrument, start_ms: int, end_ms: int) -> Prints:
+        hours = np.arange(start_ms // HOUR_MS, end_ms // HOUR_MS + 1, dtype=np.int64)
+        grid = self._option_grid([instrument], hours)
+        happens = grid.happens[0] & (grid.time_ms[0] >= start_ms) & (grid.time_ms[0] <= end_ms)
+        return Prints(
+            time_ms=grid.time_ms[0][happens],
+            price=grid.price[0][happens],
+            amount=grid.amount[0][happens],
+            buy=grid.buy[0][happens],
+            sequence=hours[happens] - HISTORY_START_MS // HOUR_MS,
+        )
+
+    def _option_grid(self, instruments: Sequence[Instrument], hours: IntArray) -> "_OptionGrid":
+        """Return the possible print of each option of one coin in each hour: one row for each instrument."""
+        market, coin = self._quotes.market, instruments[0].coin
+        keys = np.array([[key_of(market.seed, i.name)] for i in instruments], dtype=np.uint64)
+        expiry = np.array([[i.expiry_ms] for i in instruments], dtype=np.int64)
+        strike = np.array([[i.strike] for i in instruments])
+        calls = np.array([[i.is_call] for i in instruments])
+        knots_an_hour = HOUR_MS // KNOT_MS
+        knots = hours * knots_an_hour + (uniform(keys, hours) * knots_an_hour).astype(np.int64)
+        times = knots * KNOT_MS
+        forward = market.forward_at_knots(coin, knots, expiry)
+        years = np.maximum(expiry - times, 0) / YEAR_MS
+        moneyness = np.log(strike / forward)
+        sigma = market.volatility(coin, times.astype(np.float64), years, moneyness)
+        distance = np.abs(moneyness) / (sigma * np.sqrt(np.maximum(years, 1e-6)))
+        value = black76.price(forward, strike, years, np.round(sigma, 4), calls) / forward
+        price = _on_grid(instruments[0].grid, value)
+        lots = np.maximum(1.0, np.round(-np.log(uniform(keys ^ np.uint64(2), hours)) * 25.0))
+        return _OptionGrid(
+            time_ms=times,
+            price=price,
+            amount=np.round(lots * float(instruments[0].lot), 8),
+            buy=uniform(keys ^ np.uint64(3), hours) < 0.5,
+            happens=(uniform(keys ^ np.uint64(1), hours) < 0.6 * np.exp(-0.7 * distance)) & (price > 0),
+        )
+
+    # Aggregates
+
+    def statistics(self, instruments: Sequence[Instrument]) -> dict[str, Statistics]:
+        """Return the figures of each instrument's last 24 hours, and its last price (looked for in the last two days)."""
+        out: dict[str, Statistics] = {}
+        quiet: dict[str, list[Instrument]] = {}
+        for instrument in instruments:
+            row = self._quotes.recorded_row(instrument.name)
+            if row is not None:
+                out[instrument.name] = _recorded_statistics(row)
+            elif instrument.option and instrument.name not in self._user:
+                quiet.setdefault(instrument.coin, []).append(instrument)
+            else:
+                now_ms = self._quotes.now_ms()
+                out[instrument.name] = self._reckon(instrument, self.between(instrument, now_ms - 2 * DAY_MS, now_ms))
+        for coin, options in quiet.items():
+            out |= self._quiet_options(coin, options)
+        return out
+
+    def _quiet_options(self, coin: str, options: list[Instrument]) -> dict[str, Statistics]:
+        """Return the figures of options nobody here traded, all at once."""
+        if self._quotes.chain(coin) is not None:
+            return dict.fromkeys((o.name for o in options), _NOTHING)
+        now_ms = self._quotes.now_ms()
+        hours = np.arange((now_ms - 2 * DAY_MS) // HOUR_MS, now_ms // HOUR_MS + 1, dtype=np.int64)
+        grid = self._option_grid(options, hours)
+        created = np.array([[o.created_ms] for o in options], dtype=np.int64)
+        happens = grid.happens & (grid.time_ms <= now_ms) & (grid.time_ms >= np.maximum(created, now_ms - 2 * DAY_MS))
+        out: dict[str, Statistics] = {}
+        for row, option in enumerate(options):
+            picked = happens[row]
+            if not picked.any():
+                out[option.name] = _NOTHING
+                continue
+            prints = Prints(
+                grid.time_ms[row][picked],
+                grid.price[row][picked],
+                grid.amount[row][picked],
+                grid.buy[row][picked],
+                hours[picked],
+            )
+            out[option.name] = self._reckon(option, prints)
+        return out
+
+    def _reckon(self, instrument: Instrument, recent: Prints) -> Statistics:
+        if len(recent) == 0:
+            return _NOTHING
+        today = recent.time_ms > self._quotes.now_ms() - DAY_MS
+        last = float(recent.price[-1])
+        if not today.any():
+            return replace(_NOTHING, last=last)
+        prices, amounts = recent.price[today], recent.amount[today]
+        coins, dollars = self._volumes(instrument, prices, amounts)
+        return Statistics(
+            high=float(prices.max()),
+            low=float(prices.min()),
+            change_pct=round((last / float(prices[0]) - 1.0) * 100.0, 4),
+            volume_coin=round(float(coins.sum()), 8),
+            volume_usd=round(float(dollars.sum()), 2),
+            last=last,
+        )
+
+    def _volumes(
+        self, instrument: Instrument, prices: FloatArray, amounts: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return volume in coins and in dollars (for options the premium)."""
+        if instrument.option:
+            return amounts, amounts * prices * self._quotes.index(instrument.coin)
+        if instrument.linear:
+            return amounts, amounts * prices
+        return amounts / prices, amounts
+
+    def candles(self, instrument: Instrument, start_ms: int, end_ms: int, step_ms: int) -> dict[str, list[Any]]:
+        """Return candles as columns, at most 5000, anchored at the end; a step without trades repeats the last price."""
+        now_ms = self._quotes.now_ms()
+        last = min(end_ms, now_ms) // step_ms
+        first = max(-(-max(start_ms, HISTORY_START_MS, instrument.created_ms) // step_ms), last - MAX_CANDLES + 1)
+        columns: tuple[str, ...] = ("ticks", "open", "high", "low", "close", "volume", "cost")
+        if last < first:
+            return {name: [] for name in columns}
+        prints = self.between(instrument, first * step_ms, (last + 1) * step_ms - 1)
+        if len(prints) == 0:
+            return {name: [] for name in columns}
+        slot = prints.time_ms // step_ms
+        first = int(slot[0])  # nothing is known before the first trade of the window
+        starts = np.flatnonzero(np.r_[True, slot[1:] != slot[:-1]])
+        filled = slot[starts] - first
+        count = last - first + 1
+        coins, dollars = self._volumes(instrument, prints.price, prints.amount)
+        close = np.full(count, np.nan)
+        close[filled] = prints.price[np.r_[starts[1:], len(prints)] - 1]
+        known = np.maximum.accumulate(np.where(np.isnan(close), 0, np.arange(count)))
+        close = close[known]
+        opened, high, low = close.copy(), close.copy(), close.copy()
+        opened[filled] = prints.price[starts]
+        high[filled] = np.maximum.reduceat(prints.price, starts)
+        low[filled] = np.minimum.reduceat(prints.price, starts)
+        volume, cost = np.zeros(count), np.zeros(count)
+        volume[filled] = np.round(np.add.reduceat(coins, starts), 8)
+        cost[filled] = np.round(np.add.reduceat(dollars, starts), 2)
+        ticks = (first + np.arange(count, dtype=np.int64)) * step_ms
+        values = (ticks, opened, high, low, close, volume, cost)
+        return {name: column.tolist() for name, column in zip(columns, values, strict=True)}
+
+
+def _on_grid(grid: TickGrid, prices: FloatArray) -> FloatArray:
+    fine = float(grid.fine)
+    out = np.round(np.round(prices / fine) * fine, 8)
+    if grid.threshold is None or grid.coarse is None:
+        return out
+    coarse = float(grid.coarse)
+    return np.where(prices > float(grid.threshold), np.round(np.round(prices / coarse) * coarse, 8), out)
+
+
+def _merge(model: Prints, own: list[UserPrint]) -> Prints:
+    times = np.r_[model.time_ms, np.array([t.time_ms for t in own], dtype=np.int64)]
+    order = np.argsort(times, kind="stable")
+    return Prints(
+        time_ms=times[order],
+        price=np.r_[model.price, np.array([t.price for t in own])][order],
+        amount=np.r_[model.amount, np.array([t.amount for t in own])][order],
+        buy=np.r_[model.buy, np.array([t.buy for t in own], dtype=np.bool_)][order],
+        sequence=np.r_[model.sequence, np.array([t.sequence for t in own], dtype=np.int64)][order],
+    )
+
+
+_EMPTY: Final = Prints(np.empty(0, np.int64), np.empty(0), np.empty(0), np.empty(0, np.bool_), np.empty(0, np.int64))

@@ -1,0 +1,244 @@
+"""What every instrument is worth now, and who quotes it: marks, volatilities, greeks and the house's book levels.
+
+The model and a recorded chain meet here. While a recording stands untouched its bids, asks, marks and volatilities are
+used as they are; once the market has moved, its forwards move with the index, each strike keeps its volatility, and marks
+and quotes are recomputed.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from statistics import median
+
+import numpy as np
+
+from cerberod.analytics import options as black76
+from cerberod.simulator.chain import Chain, Row
+from cerberod.simulator.deribit.instruments import Instrument, TickGrid, parse_option_name
+from cerberod.simulator.market import YEAR_MS, Market
+from cerberod.simulator.matching import Level
+from cerberod.simulator.noise import FloatArray, key_of, uniform
+from cerberod.simulator.timing import MarketTime
+
+_REFRESH_MS = 250
+_LEVELS = {"option": 6, "future": 40}
+
+
+@dataclass(frozen=True)
+class OptionMarks:
+    """One value for each option asked for; prices in quote currency per coin, `coin_price` in coins."""
+
+    forward: FloatArray
+    volatility_pct: FloatArray
+    years: FloatArray
+    coin_price: FloatArray
+    greeks: black76.Greeks
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One instrument's present value. `price` is in the instrument's price unit, unrounded by the ticker's rule."""
+
+    time_ms: int
+    index: float
+    price: float
+    forward: float
+    volatility_pct: float = 0.0
+    years: float = 0.0
+    delta: float = 1.0
+    gamma: float = 0.0
+    vega: float = 0.0
+    theta: float = 0.0
+    rho: float = 0.0
+
+
+class Quotes:
+    """Present values of the simulated Deribit; one object for both environments, because they share the market."""
+
+    def __init__(self, market: Market, time: MarketTime, chains: dict[str, Chain]) -> None:
+        self._market = market
+        self._time = time
+        self._chains = chains
+        self._recorded_at = time.now_ms() if chains else 0
+        self._forwards = {coin: _forwards_by_expiry(chain) for coin, chain in chains.items()}
+
+    @property
+    def market(self) -> Market:
+        return self._market
+
+    def moment(self) -> int:
+        """Return the time of the present quotes: they change four times a second, together."""
+        now_ms = self._time.now_ms()
+        return now_ms if self._time.standing else now_ms - now_ms % _REFRESH_MS
+
+    def now_ms(self) -> int:
+        """Return the market's time."""
+        return self._time.now_ms()
+
+    def is_past(self, deadline_ms: int) -> bool:
+        """Tell whether a caller's deadline has passed."""
+        return self._time.is_past(deadline_ms)
+
+    def untouched(self, coin: str) -> bool:
+        """Tell whether a recording of this coin stands exactly as recorded."""
+        return coin in self._chains and not self._time_moved() and self._market.moved(coin, self._recorded_at) == 1.0
+
+    def _time_moved(self) -> bool:
+        return not self._time.standing or self._time.now_ms() != self._recorded_at
+
+    def recorded_row(self, name: str) -> Row | None:
+        """Return the recorded summary of an instrument while its recording stands untouched."""
+        coin = name.partition("-")[0]
+        return self._chains[coin].rows.get(name) if self.untouched(coin) else None
+
+    def chain(self, coin: str) -> Chain | None:
+        """Return the recording of a coin, moved or not."""
+        return self._chains.get(coin)
+
+    def index(self, coin: str) -> float:
+        """Return the index price."""
+        return self._market.index(coin, self.moment())
+
+    # Marks
+
+    def option_marks(self, instruments: Sequence[Instrument]) -> OptionMarks:
+        """Value options of one coin at once."""
+        coin = instruments[0].coin
+        moment = self.moment()
+        expiry = np.array([i.expiry_ms for i in instruments], dtype=np.int64)
+        strike = np.array([i.strike for i in instruments])
+        chain = self._chains.get(coin)
+        recorded = chain is not None and self.untouched(coin)
+        now_ms = chain.time_ms if chain is not None and recorded else moment
+        years = np.maximum(expiry - now_ms, 0) / YEAR_MS
+        if chain is None:
+            forward = self._market.forward(coin, moment, expiry)
+            volatility_pct = np.round(100.0 * self._market.volatility(coin, moment, years, np.log(strike / forward)), 2)
+        else:
+            rows = [chain.rows[i.name] for i in instruments]
+            ratio = 1.0 if recorded else self._market.index(coin, moment) / chain.index_price
+            forward = np.array([row["underlying_price"] for row in rows], dtype=np.float64) * ratio
+            volatility_pct = np.array([row["mark_iv"] for row in rows], dtype=np.float64)
+        calls = np.array([i.is_call for i in instruments])
+        greeks = black76.greeks(forward, strike, years, volatility_pct / 100.0, calls)
+        coin_price = greeks.price / forward
+        if chain is not None and recorded:
+            coin_price = np.array([chain.rows[i.name]["mark_price"] for i in instruments], dtype=np.float64)
+        return OptionMarks(forward, volatility_pct, years, coin_price, greeks)
+
+    def mark(self, instrument: Instrument) -> Mark:
+        """Value one instrument."""
+        moment = self.moment()
+        index = self._market.index(instrument.coin, moment)
+        if not instrument.option:
+            price = self._future_price(instrument, moment, index)
+            return Mark(time_ms=moment, index=index, price=price, forward=price)
+        return self.many([instrument])[instrument.name]
+
+    def many(self, instruments: Sequence[Instrument]) -> dict[str, Mark]:
+        """Value options of one coin, by name."""
+        moment = self.moment()
+        index = self._market.index(instruments[0].coin, moment)
+        m = self.option_marks(instruments)
+        g = m.greeks
+        columns = zip(
+            instruments,
+            *(a.tolist() for a in (m.coin_price, m.forward, m.volatility_pct, m.years)),
+            *(a.tolist() for a in (g.delta, g.gamma, g.vega, g.theta, g.rho)),
+            strict=True,
+        )
+        out: dict[str, Mark] = {}
+        for instrument, *values in columns:
+            row = self.recorded_row(instrument.name)
+            out[instrument.name] = Mark(moment if row is None else row["creation_timestamp"], index, *values)
+        return out
+
+    def _future_price(self, instrument: Instrument, moment: int, index: float) -> float:
+        if instrument.perpetual:
+            return self._market.perpetual(instrument.coin, moment)
+        recorded = self._forwards.get(instrument.coin)
+        if recorded is not None:
+            return round(recorded[instrument.expiry_ms] * index / self._chains[instrument.coin].index_price, 2)
+        return float(self._market.forward(instrument.coin, moment, np.array([instrument.expiry_ms]))[0])
+
+    # The house's quotes
+
+    def house(self, instrument: Instrument, mark: Mark) -> tuple[list[Level], list[Level]]:
+        """Return the levels the rest of the world quotes: (bids, asks), best first, on the tick grid."""
+        bid, ask = self.touch(instrument, mark)
+        sizes = _Sizes(instrument, self._market.seed, mark.time_ms)
+        count = _LEVELS[instrument.kind]
+        return (
+            _ladder(bid, instrument.grid.next_down, sizes.take("bid", count)),
+            _ladder(ask, instrument.grid.next_up, sizes.take("ask", count)),
+        )
+
+    def touch(self, instrument: Instrument, mark: Mark) -> tuple[Decimal | None, Decimal | None]:
+        """Return the best bid and ask of the house."""
+        row = self.recorded_row(instrument.name)
+        if row is not None:
+            return _recorded_price(row["bid_price"]), _recorded_price(row["ask_price"])
+        grid = instrument.grid
+        if instrument.option:
+            half = max(0.00015, 0.015 * mark.price)
+            bid, ask = grid.down(max(mark.price - half, 0.0)), grid.up(mark.price + half)
+            return (bid if bid > 0 else None), max(ask, grid.fine)
+        middle = round(mark.price, 6)
+        bid = grid.down(middle)
+        return bid, grid.next_up(bid)
+
+
+class _Sizes:
+    """Amounts of the house's levels: the same at one moment for everybody, different from level to level."""
+
+    def __init__(self, instrument: Instrument, seed: int, time_ms: int) -> None:
+        self._instrument = instrument
+        self._key = (seed, instrument.name, "sizes")
+        self._epoch = time_ms // 5_000
+
+    def take(self, side: str, count: int) -> list[Decimal]:
+        index = self._epoch * 64 + np.arange(count, dtype=np.int64)
+        draws = -np.log(uniform(key_of(*self._key, side), index))
+        typical = 60 if self._instrument.option else 4_000
+        lots = np.maximum(1, np.round(draws * typical * (1.0 + 0.2 * np.arange(count)))).astype(int)
+        return [self._instrument.lot * int(n) for n in lots]
+
+
+def _ladder(top: Decimal | None, step: Callable[[Decimal], Decimal], sizes: list[Decimal]) -> list[Level]:
+    levels: list[Level] = []
+    price = top
+    for size in sizes:
+        if price is None or price <= 0:
+            break
+        levels.append((price, size))
+        price = step(price)
+    return levels
+
+
+def _recorded_price(value: float | None) -> Decimal | None:
+    return Decimal(repr(value)) if value else None
+
+
+def _forwards_by_expiry(chain: Chain) -> dict[int, float]:
+    from_rows: dict[int, list[float]] = {}
+    for name, row in chain.rows.items():
+        parsed = parse_option_name(name)
+        if parsed is not None:
+            from_rows.setdefault(parsed[1], []).append(row["underlying_price"])
+    return {expiry_ms: float(median(prices)) for expiry_ms, prices in from_rows.items()}
+
+
+def implied_pct(instrument: Instrument, prices: Sequence[Decimal | None], mark: Mark) -> list[float]:
+    """Return the implied volatility of each coin price in percent, 0.0 where there is no quote or no solution."""
+    dollars = [float(p) * mark.forward if p else 0.0 for p in prices]
+    found = black76.implied_volatility(dollars, mark.forward, instrument.strike, mark.years, instrument.is_call)
+    return [0.0 if np.isnan(v) else round(100.0 * float(v), 2) for v in found]
+
+
+def price_band(grid: TickGrid, option: bool, mark: float) -> tuple[Decimal, Decimal]:
+    """Return (lowest sell, highest buy) the engine accepts unclamped.
+
+    Futures: 1.5 % around the mark, as recorded. Options: an approximation of recorded bands, whose exact rule is not public.
+    """
+    width = 0.03 + 0.085 * mark if option else 0.015 * mark
+    return max(grid.down(max(mark - width, 0.0)), grid.fine), grid.up(mark + width)

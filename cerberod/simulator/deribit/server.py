@@ -1,0 +1,189 @@
+"""The sockets of one environment: WebSocket and HTTP JSON-RPC on one port, as the venue serves them.
+
+Thin: it reads frames and bodies, gives each request to `Environment.serve`, and owns the connections' lives. Requests of one
+connection are answered in order, as the venue does. A reader too slow for its notifications is disconnected.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import count
+from typing import Any, Final
+
+import anyio
+import anyio.lowlevel
+from aiohttp import WSCloseCode, WSMsgType, web
+
+from cerberod.simulator.deribit.environment import Caller, Environment
+from cerberod.simulator.deribit.session import Session
+from cerberod.simulator.deribit.wire import FRAME_LIMIT, Request, VenueError, read_request
+from cerberod.simulator.listening import listening
+
+WEBSOCKET_PATH: Final = "/ws/api/v2"
+HTTP_PATH: Final = "/api/v2"
+
+_READ_LIMIT = 4 * 1024 * 1024  # far above the venue's own limit, which is answered and not cut off
+_OUTBOX = 4_096
+_TICK_S = 0.25
+
+
+class DeribitServer:
+    """The listener of one environment."""
+
+    def __init__(self, environment: Environment) -> None:
+        self.environment = environment
+        self._connections: dict[str, Connection] = {}
+        self._numbers = count(1)
+
+    @property
+    def connections(self) -> int:
+        """How many WebSockets are open."""
+        return len(self._connections)
+
+    def drop(self) -> int:
+        """Cut every WebSocket now, without a closing handshake; return how many there were."""
+        dropped = list(self._connections.values())
+        for connection in dropped:
+            connection.cut()
+        return len(dropped)
+
+    @asynccontextmanager
+    async def listen(self, host: str, port: int) -> AsyncIterator[int]:
+        """Serve until the context ends; yield the port."""
+        app = web.Application(client_max_size=_READ_LIMIT)
+        app.router.add_get(WEBSOCKET_PATH, self._websocket)
+        app.router.add_route("*", HTTP_PATH, self._http)
+        app.router.add_route("*", HTTP_PATH + "/{method:.*}", self._http)
+        async with listening(app, host, port) as bound:
+            yield bound
+            for connection in list(self._connections.values()):
+                connection.session.end()
+
+    # WebSocket
+
+    async def _websocket(self, request: web.Request) -> web.StreamResponse:
+        ws = web.WebSocketResponse(max_msg_size=_READ_LIMIT, compress=False, timeout=1.0)
+        await ws.prepare(request)
+        name = f"{self.environment.name}-{next(self._numbers)}"
+        connection = Connection(name, ws, request, self.environment)
+        self._connections[name] = connection
+        try:
+            await connection.run()
+        finally:
+            del self._connections[name]
+            self.environment.authority.end_connection(name)
+        return ws
+
+    # HTTP
+
+    async def _http(self, request: web.Request) -> web.Response:
+        out: list[bytes] = []
+
+        async def respond(body: bytes) -> None:
+            out.append(body)
+
+        status = 200
+        try:
+            call, caller = await _read_http(request)
+        except VenueError as error:
+            out.append(self.environment.refuse(error))
+        else:
+            await self.environment.serve(call, caller, respond)
+        if not out:
+            return web.Response(status=500)
+        if b'"error":' in out[0][:512] and b'"result":' not in out[0][:512]:
+            status = 400
+        return web.Response(body=out[0], status=status, content_type="application/json")
+
+
+class Connection:
+    """One WebSocket: reads and answers in order, sends notifications from a bounded outbox, beats its heart."""
+
+    def __init__(self, name: str, ws: web.WebSocketResponse, request: web.Request, environment: Environment) -> None:
+        self._ws = ws
+        self._request = request
+        self._environment = environment
+        self._push, self._pull = anyio.create_memory_object_stream[bytes](_OUTBOX)
+        self._ending = anyio.Event()
+        self.session = Session(name, self._send, self._ending.set)
+
+    def _send(self, frame: bytes) -> None:
+        try:
+            self._push.send_nowait(frame)
+        except anyio.WouldBlock:
+            self._ending.set()
+
+    def cut(self) -> None:
+        """End the connection as a broken network would."""
+        if self._request.transport is not None:
+            self._request.transport.abort()
+        self._ending.set()
+
+    async def run(self) -> None:
+        """Serve until either side ends the connection."""
+        with self._push, self._pull:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._write)
+                tasks.start_soon(self._beat)
+                tasks.start_soon(self._close_when_ending)
+                await self._read()
+                tasks.cancel_scope.cancel()
+
+    async def _read(self) -> None:
+        caller = Caller(address=self._request.remote or "", session=self.session)
+        async for message in self._ws:
+            if message.type is WSMsgType.TEXT or message.type is WSMsgType.BINARY:
+                await self._take(message.data, caller)
+            if self._ending.is_set():
+                break
+
+    async def _take(self, raw: str | bytes, caller: Caller) -> None:
+        try:
+            request = read_request(raw)
+        except VenueError as error:
+            self._send(self._environment.refuse(error))
+            return
+        await self._environment.serve(request, caller, self._respond)
+
+    async def _respond(self, body: bytes) -> None:
+        await self._push.send(body)
+
+    async def _write(self) -> None:
+        async for frame in self._pull:
+            try:
+                await self._ws.send_str(frame.decode())
+            except (ConnectionError, RuntimeError):  # aiohttp tells a closing socket by either
+                return
+
+    async def _beat(self) -> None:
+        while True:
+            await anyio.sleep(_TICK_S)
+            self.session.beat(self._environment.clock.monotonic())
+
+    async def _close_when_ending(self) -> None:
+        await self._ending.wait()
+        await anyio.lowlevel.checkpoint()
+        while self._push.statistics().current_buffer_used and not self._ws.closed:
+            await anyio.sleep(0.001)
+        await self._ws.close(code=WSCloseCode.GOING_AWAY)
+
+
+async def _read_http(request: web.Request) -> tuple[Request, Caller]:
+    """Read a GET query, a GET with a JSON body, or a POST with a JSON-RPC body."""
+    body = await request.read()
+    path_method = request.match_info.get("method", "")
+    if request.method not in ("GET", "POST"):
+        raise VenueError(-32600, message="Invalid Request")
+    if len(body) > FRAME_LIMIT:
+        raise VenueError(-32600)
+    signed = f"{request.method}\n{request.raw_path}\n{body.decode('utf-8', 'replace')}\n"
+    caller = Caller(
+        address=request.remote or "",
+        authorization=request.headers.get("Authorization", ""),
+        signed_text=signed,
+        from_query=not body,
+    )
+    if not body:
+        query: dict[str, Any] = dict(request.query)
+        return Request(path_method, query, None, False), caller
+    read = read_request(body)
+    return Request(path_method or read.method, read.params, read.id, read.has_id), caller

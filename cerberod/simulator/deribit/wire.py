@@ -1,0 +1,119 @@
+"""Deribit's JSON-RPC dialect: requests read, answers and errors written. Pure; times are arguments.
+
+Codes and messages are the venue's complete table as recordings confirm it, not the short "common errors" table that
+contradicts it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+FRAME_LIMIT: Final = 32 * 1024
+
+MESSAGES: Final = {
+    10000: "authorization_required",
+    10002: "qty_too_low",
+    10003: "order_overlap",
+    10004: "order_not_found",
+    10009: "not_enough_funds",
+    10010: "already_closed",
+    10020: "invalid_or_unsupported_instrument",
+    10028: "too_many_requests",
+    10030: "must_be_websocket_request",
+    10033: "not_implemented",
+    10043: "price_wrong_tick",
+    11008: "already_filled",
+    11030: "other_reject",
+    11044: "not_open_order",
+    11054: "post_only_reject",
+    11055: "post_only_not_allowed",
+    11094: "internal_server_error",
+    13004: "invalid_credentials",
+    13009: "unauthorized",
+    13032: "non_unique_order_label",
+    13778: "raw_subscriptions_not_available_for_unauthorized",
+    13888: "timed_out",
+    -32000: "Missing params",
+    -32600: "request entity too large",
+    -32601: "Method not found",
+    -32602: "Invalid params",
+    -32700: "Parse error",
+}
+
+
+class VenueError(Exception):
+    """The venue's refusal of one request."""
+
+    def __init__(self, code: int, *, message: str | None = None, data: Mapping[str, Any] | None = None) -> None:
+        super().__init__(code)
+        self.code = code
+        self.message = MESSAGES[code] if message is None else message
+        self.data = data
+
+
+def invalid(param: str, reason: str) -> VenueError:
+    """Return the refusal of one parameter."""
+    return VenueError(-32602, data={"reason": reason, "param": param})
+
+
+@dataclass(frozen=True)
+class Request:
+    """One call as received. `has_id` is False for a plain GET, which is answered without `id`."""
+
+    method: str
+    params: dict[str, Any]
+    id: int | float | str | None
+    has_id: bool
+
+
+def read_request(raw: str | bytes) -> Request:
+    """Read a JSON-RPC request from a frame or a body; refuse what the venue refuses."""
+    if len(raw) > FRAME_LIMIT:
+        raise VenueError(-32600)
+    try:
+        body = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        raise VenueError(-32700) from None
+    if not isinstance(body, dict):
+        raise VenueError(-32600, message="Invalid Request")
+    request_id = body.get("id")
+    if request_id is not None and (isinstance(request_id, bool) or not isinstance(request_id, int | float | str)):
+        raise VenueError(-32600, message="Invalid Request")
+    method, params = body.get("method"), body.get("params", {})
+    if not isinstance(method, str):
+        raise VenueError(-32600, message="Invalid Request")
+    if params is None:
+        params = {}
+    if not isinstance(params, dict):
+        raise VenueError(-32602)
+    return Request(method, params, request_id, "id" in body)
+
+
+def write_answer(
+    request: Request | None,
+    outcome: Any,
+    *,
+    us_in: int,
+    us_out: int,
+    testnet: bool,
+) -> bytes:
+    """Write the envelope around a result, or around a VenueError."""
+    envelope: dict[str, Any] = {"jsonrpc": "2.0"}
+    if request is not None and request.has_id:
+        envelope["id"] = request.id
+    if isinstance(outcome, VenueError):
+        error: dict[str, Any] = {"code": outcome.code, "message": outcome.message}
+        if outcome.data is not None:
+            error["data"] = dict(outcome.data)
+        envelope["error"] = error
+    else:
+        envelope["result"] = outcome
+    envelope |= {"usIn": us_in, "usOut": us_out, "usDiff": us_out - us_in, "testnet": testnet}
+    return orjson.dumps(envelope)
+
+
+def write_notification(method: str, params: dict[str, Any]) -> bytes:
+    """Write a message the server sends on its own."""
+    return orjson.dumps({"jsonrpc": "2.0", "method": method, "params": params})
