@@ -8,8 +8,10 @@ configuration is to be mended first, 130 interrupted.
 """
 
 import argparse
+import contextlib
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -19,6 +21,7 @@ from cerberod import __version__
 from cerberod.grammar import AUDIT_FILTERS, DEFAULT_BOT_TAG, DEFAULT_URL, read_command
 
 if TYPE_CHECKING:
+    from cerberod.app import Ready
     from cerberod.rpc.registry import Method, Registry
     from cerberod.settings import Settings
 
@@ -68,7 +71,29 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _serve(options: argparse.Namespace) -> int:
     from cerberod import app
 
-    return _run_daemon(lambda: app.serve(_load_settings(sim=options.sim), tuple(options.sim_chain)))
+    settings = _load_settings(sim=options.sim)
+    try:
+        return app.serve(settings, tuple(options.sim_chain), _announce)
+    except app.StartRefused as refusal:
+        raise Stop(str(refusal), EX_CONFIG) from None
+
+
+def _announce(ready: "Ready") -> None:
+    """Tell the person who started the daemon how to reach it; the token of a throw-away run is told here alone."""
+    token = ready.throwaway_token
+    bearer = "$TOKEN" if token is None else token.reveal()
+    lines = [f"cerberod listens at {ready.url} and {ready.http_url}"]
+    if token is not None:
+        lines += [
+            f"the token of this run is {bearer}",
+            "try it:",
+            f"  wscat -c {ready.url} -H 'Authorization: Bearer {bearer}' -H 'X-Bot-Tag: me' "
+            '-x \'{"jsonrpc":"2.0","id":1,"method":"session.whoami"}\'',
+            f"  CERBEROD_URL={ready.url} CERBEROD_TOKEN={bearer} cerberod call session.whoami",
+        ]
+    # Whoever started it may have closed its end; the daemon goes on without a reader.
+    with contextlib.suppress(OSError):
+        print("\n".join(lines), flush=True)
 
 
 def _stdio(options: argparse.Namespace) -> int:
@@ -87,12 +112,17 @@ def _stdio(options: argparse.Namespace) -> int:
     from cerberod import app
 
     settings = _load_settings(sim=options.sim, needs_token=False)
-    return _run_daemon(lambda: app.stdio(settings, environment, options.bot_tag, tuple(options.sim_chain)))
+    try:
+        return app.stdio(settings, environment, options.bot_tag, tuple(options.sim_chain))
+    except app.StartRefused as refusal:
+        raise Stop(str(refusal), EX_CONFIG) from None
 
 
 def _sim(options: argparse.Namespace) -> int:
-    from cerberod.simulator import run_simulator
-    from cerberod.simulator.config import SimulatorConfig
+    import anyio
+
+    from cerberod.clock import SystemClock
+    from cerberod.simulator import ChainFileError, SimulatorConfig, run_simulator
 
     config = SimulatorConfig(
         seed=options.seed,
@@ -100,18 +130,19 @@ def _sim(options: argparse.Namespace) -> int:
         control_port=options.control_port,
         chains=tuple(options.sim_chain),
     )
-    return _run_daemon(lambda: run_simulator(config))
 
-
-def _run_daemon(run: Callable[[], int]) -> int:
-    """Run something that starts a daemon; what keeps it from starting is one line and exit 78."""
-    from cerberod.app import StartRefused
-    from cerberod.simulator.config import ChainFileError
+    async def run() -> None:
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            async with run_simulator(config, SystemClock()) as simulator:
+                _print(console.pairs(simulator.urls.items()))
+                async for _ in signals:
+                    return
 
     try:
-        return run()
-    except (StartRefused, ChainFileError) as refusal:
-        raise Stop(str(refusal), EX_CONFIG) from None
+        anyio.run(run)
+    except ChainFileError as error:
+        raise Stop(str(error), EX_CONFIG) from None
+    return 0
 
 
 # -- a call to a running daemon ----------------------------------------------------------------------------------------

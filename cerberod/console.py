@@ -56,7 +56,7 @@ def cell(value: object) -> str:
 
 def _float(value: float) -> str:
     """Write a float in plain digits where that is readable, without the dust of binary fractions."""
-    if value == int(value) and abs(value) < 1e15:
+    if abs(value) < 1e15 and value.is_integer():
         return str(int(value))
     text = f"{value:.12g}"
     if "e" in text and 1e-9 <= abs(value) < 1e15:
