@@ -63,7 +63,9 @@ class Outbox:
         return self._queue[0]
 
     def sent(self) -> None:
-        """Remove the oldest message, which has been sent."""
+        """Remove the oldest message, which has been sent. Nothing is left to remove when the peer went meanwhile."""
+        if self._closed:
+            return
         self.queued_bytes -= len(self._queue.popleft())
         self._tell()
 

@@ -104,7 +104,8 @@ class Dispatcher:
         """Run writes in this group from now on: it outlives every session, so that a hung-up caller stops none."""
         self._lasting = group
 
-    def open_session(self, principal: Principal) -> Session:
+    def open_session(self, principal: Principal, *, max_request_bytes: int | None = None) -> Session:
+        """Begin a session; a transport with a smaller bound on requests than the daemon's names it."""
         log = self._log.for_caller(
             transport=principal.transport,
             actor=principal.actor,
@@ -113,9 +114,8 @@ class Dispatcher:
             client_ip=principal.client_ip,
             user_agent=principal.user_agent,
         )
-        return Session(
-            principal, log, max_request_bytes=self._limits.max_request_bytes, max_batch=self._limits.max_batch
-        )
+        limit = self._limits.max_request_bytes if max_request_bytes is None else max_request_bytes
+        return Session(principal, log, max_request_bytes=limit, max_batch=self._limits.max_batch)
 
     def group_for(self, message: Message, session_group: TaskGroup) -> TaskGroup:
         """Choose where a message runs: reads end with their session, everything else outlives it."""

@@ -27,9 +27,10 @@ class Session:
 
     def read(self, frame: bytes | str) -> Message:
         """Say what a frame asks for. Ids of the requests in it count as live from here on. Never raises."""
-        if len(frame) > self._max_request_bytes:
+        data = frame if isinstance(frame, bytes) else frame.encode("utf-8", "surrogatepass")
+        if len(data) > self._max_request_bytes:
             return Malformed(RpcError(Code.REQUEST_TOO_BIG, limit_bytes=self._max_request_bytes))
-        message = decode(frame, max_batch=self._max_batch)
+        message = decode(data, max_batch=self._max_batch)
         if isinstance(message, Batch):
             return replace(message, items=tuple(self._admit(item) for item in message.items))
         return self._admit(message)
