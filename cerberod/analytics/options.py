@@ -4,9 +4,9 @@ Everything is per one coin of the underlying and undiscounted (the venue quotes 
 venue's own, not the textbook's: vega per volatility *point*, theta per *day*, rho per *percentage point* of rate. They
 were checked against recorded tickers of whole option chains, and of each expiry's own forward, never the index.
 
-Arguments broadcast like numpy's: `forward` and `strike` in quote currency, `years` to expiry (365 days each), `volatility`
-as a fraction (0.45, not 45), `is_call` true for calls. This module knows no instrument, no clock and no coin: dividing
-a price by the forward to get coins is the caller's business.
+Arguments broadcast like numpy's: `forward` and `strike` in quote currency, `years` to expiry (365 days each),
+`volatility` as a fraction (0.45, not 45), `is_call` true for calls. This module knows no instrument, no clock and no
+coin: dividing a price by the forward to get coins is the caller's business.
 """
 
 from typing import NamedTuple
@@ -49,7 +49,7 @@ class _Terms(NamedTuple):
 def _terms(
     forward: ArrayLike, strike: ArrayLike, years: ArrayLike, volatility: ArrayLike, is_call: ArrayLike
 ) -> _Terms:
-    """Broadcast the arguments and compute d1 and d2; an expired or riskless option gets its limit, not a division by 0."""
+    """Broadcast the arguments, compute d1 and d2; an expired or riskless option gets its limit, no division by 0."""
     f, k, t, s, call = np.broadcast_arrays(
         np.asarray(forward, dtype=np.float64),
         np.asarray(strike, dtype=np.float64),

@@ -1,10 +1,10 @@
 """Money: balances, positions, profit and loss, fees and margin of one account, in exact decimals.
 
-Pure: it is told trades and marks and answers figures. Three kinds of contract differ in their arithmetic: *inverse* futures are sized in
-dollars and pay in coin (profit = size * (1/entry - 1/exit)), *linear* futures are sized in coin and pay in the quote
-currency, *options* are paid for at once and are worth their mark. Margin is a simple, coherent standard-margin model:
-futures a fixed share of notional, long options nothing more than their premium, short options the venue's published
-standard formula.
+Pure: it is told trades and marks and answers figures. Three kinds of contract differ in their arithmetic: *inverse*
+futures are sized in dollars and pay in coin (profit = size * (1/entry - 1/exit)), *linear* futures are sized in coin
+and pay in the quote currency, *options* are paid for at once and are worth their mark. Margin is a simple, coherent
+standard-margin model: futures a fixed share of notional, long options nothing more than their premium, short options
+the venue's published standard formula.
 """
 
 from collections.abc import Iterable

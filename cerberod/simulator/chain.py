@@ -1,7 +1,7 @@
 """A recorded option chain: the body of Deribit's book summary, read, checked and kept exactly as recorded.
 
-While the market stands at the recording's moment, its rows are the truth and are served unchanged. This module only reads
-and checks; what tickers and books make of the rows is the venue's business.
+While the market stands at the recording's moment, its rows are the truth and are served unchanged. This module only
+reads and checks; what tickers and books make of the rows is the venue's business.
 """
 
 from dataclasses import dataclass

@@ -1,17 +1,19 @@
 """The control path: how a test or an operator asks the simulator what it saw, and makes the world move.
 
-HTTP with JSON bodies, on loopback only, no authentication (it rules play money). Every error is `{"error": "…"}` with status 400.
+HTTP with JSON bodies, on loopback only, no authentication (it rules play money). Every error is `{"error": "…"}` with
+status 400.
 
-- `GET /received?environment=deribit_testnet&method=private/buy` → `{"deribit_testnet": {"count": n, "counts": {method: n},
-  "requests": [{at_ms, method, transport, params}]}}`: every request each environment's server received, noted when it had been
-  read and before it had any effect (secrets left out). Both filters are optional; `count` is of all matching requests ever,
-  `requests` holds the latest.
-- `GET /orders?environment=…` → `{"deribit_testnet": {"orders": [...], "trades": [...]}}`: what the venue knows, oldest first.
+- `GET /received?environment=deribit_testnet&method=private/buy` → `{"deribit_testnet": {"count": n, "counts":
+  {method: n}, "requests": [{at_ms, method, transport, params}]}}`: every request each environment's server received,
+  noted when it had been read and before it had any effect (secrets left out). Both filters are optional; `count` is
+  of all matching requests ever, `requests` holds the latest.
+- `GET /orders?environment=…` → `{"deribit_testnet": {"orders": [...], "trades": [...]}}`: what the venue knows,
+  oldest first.
 - `GET /state` → market time, whether it stands, index prices, open connections.
 - `POST /market` with any of `{"asset": "BTC", "factor": 1.05, "advance_s": 60, "time_ms": …, "run": true}`: multiply an
   index from now on (all assets if none is named), move time on, jump to a moment, or let a standing clock run.
-- `POST /drop` with `{"environment": "deribit_testnet"}` (or none, for all) → `{"dropped": n}`: cut the WebSockets now, as a
-  broken network would.
+- `POST /drop` with `{"environment": "deribit_testnet"}` (or none, for all) → `{"dropped": n}`: cut the WebSockets
+  now, as a broken network would.
 - `POST /reset`: no orders, full balances, no tokens, no requests received, the market as at the start.
 """
 

@@ -4,10 +4,11 @@ All of it is a pure function of (seed, asset, time), so a candle of last year, t
 resolution, and two runs of one seed are the same market. The only state is what a test does to it on purpose: `anchor`
 sets where a price lies (a recorded chain does that), `move` makes it jump. Knows assets, not instruments or venues.
 
-A *print* is a trade of the public: each asset's perpetual prints once at every knot of the path, twice a minute. Candles,
-last trades and 24-hour statistics are all read from prints, which is why they cannot disagree.
+A *print* is a trade of the public: each asset's perpetual prints once at every knot of the path, twice a minute.
+Candles, last trades and 24-hour statistics are all read from prints, which is why they cannot disagree.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -102,14 +103,15 @@ class Market:
     @staticmethod
     def _mix(kind: Asset, common: _Number, own: _Number) -> _Number:
         share = kind.common_share
-        return kind.volatility * (share * common + (1.0 - share * share) ** 0.5 * own)
+        rest = math.sqrt(1.0 - share * share)
+        return kind.volatility * (share * common + rest * own)
 
     @staticmethod
     def _shift(path: _AssetPath, time_ms: int) -> float:
         return path.base_shift + sum(shift for since_ms, shift in path.moves if time_ms >= since_ms)
 
     def forward(self, asset: str, time_ms: int, expiries_ms: IntArray) -> FloatArray:
-        """Return the forward price of each expiry: the index grown at one carry for all, so no calendar trade is free."""
+        """Return the forward of each expiry: the index grown at one carry for all, so no calendar trade is free."""
         years = np.maximum(np.asarray(expiries_ms, dtype=np.float64) - time_ms, 0.0) / YEAR_MS
         return np.round(self.index(asset, time_ms) * np.exp(self._carry(asset, time_ms) * years), 2 + _extra(asset))
 
@@ -117,7 +119,7 @@ class Market:
         """Return forwards at knots, in any order, each for its expiry (the two arguments broadcast)."""
         first, last = int(knots.min()), int(knots.max())
         index = self.index_at_knots(asset, first, last)[knots - first]
-        times = knots * float(KNOT_MS)
+        times = (knots * KNOT_MS).astype(np.float64)
         carry = ASSETS[asset].carry * (1.0 + 0.25 * self._paths[asset].carry.at(times))
         years = np.maximum(expiries_ms - times, 0.0) / YEAR_MS
         return np.round(index * np.exp(carry * years), 2 + _extra(asset))
@@ -156,9 +158,9 @@ class Market:
     def volatility(self, asset: str, time_ms: int | FloatArray, years: FloatArray, moneyness: FloatArray) -> FloatArray:
         """Return implied volatilities as fractions; `moneyness` is ln(strike / forward).
 
-        At the money a short and a long volatility are joined by one mean reversion, so total variance grows with expiry;
-        across strikes the SSVI form with its power-law curvature (Gatheral and Jacquier 2014) stays inside their
-        no-butterfly bound, so neither direction offers a free trade.
+        At the money a short and a long volatility are joined by one mean reversion, so total variance grows with
+        expiry; across strikes the SSVI form with its power-law curvature (Gatheral and Jacquier 2014) stays inside
+        their no-butterfly bound, so neither direction offers a free trade.
         """
         kind = ASSETS[asset]
         wobble = self._paths[asset].level_of_volatility.at(np.atleast_1d(np.asarray(time_ms, dtype=np.float64)))

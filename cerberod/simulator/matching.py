@@ -1,8 +1,8 @@
 """A limit order book: price-time priority, partial fills, and house liquidity that stands in for the rest of the world.
 
 Pure: no clock, no account, no venue rule. Prices and amounts are `Decimal`, exact. The *house* is the market model's
-quotes, replaced as a whole by `quote`; at one price it is ahead of user orders (it was there first). A user order that a
-new house quote reaches is filled as maker, at its own price.
+quotes, replaced as a whole by `quote`; at one price it is ahead of user orders (it was there first). A user order
+that a new house quote reaches is filled as maker, at its own price.
 """
 
 from collections.abc import Iterable

@@ -1,7 +1,7 @@
 """Randomness that can be asked for at any moment, in any order, and is always the same.
 
-A generator with a state would make the past depend on who asked first. Here a random number is a hash of (key, index), so
-a path may be read at one instant, or densely over years, and the answers agree. Knows nothing of prices.
+A generator with a state would make the past depend on who asked first. Here a random number is a hash of (key,
+index), so a path may be read at one instant, or densely over years, and the answers agree. Knows nothing of prices.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ def key_of(*parts: object) -> int:
 
 
 def uniform(key: "int | NDArray[np.uint64]", index: IntArray) -> FloatArray:
-    """Return numbers in the open interval (0, 1), one for each index (the splitmix64 finaliser over a Weyl sequence)."""
+    """Return numbers in the open interval (0, 1), one for each index (splitmix64's finaliser over a Weyl sequence)."""
     z = np.asarray(index, dtype=np.int64).astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     z = z + np.asarray(key, dtype=np.uint64)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

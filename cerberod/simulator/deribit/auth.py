@@ -1,7 +1,8 @@
 """Who a caller is: keys, tokens, signatures, scopes. Pure; times are arguments.
 
-A signature is checked for real (HMAC-SHA256 over the received text). Its timestamp may lie up to 60 s from the real clock
-*or* from the market's: with a recorded chain the market stands in the past, and a client may rightly stamp with either.
+A signature is checked for real (HMAC-SHA256 over the received text). Its timestamp may lie up to 60 s from the real
+clock *or* from the market's: with a recorded chain the market stands in the past, and a client may rightly stamp with
+either.
 """
 
 import base64
@@ -209,7 +210,7 @@ def _whole(value: object) -> int | None:
 
 
 def _read_scope(scope: object) -> tuple[dict[str, str], int, str | None]:
-    """Return (rights, lifetime in seconds, session name) of a scope text; a scope that names no right grants them all."""
+    """Return (rights, lifetime in seconds, session name); a scope that names no right grants them all."""
     if scope is None or scope == "":
         return dict(_FULL), DEFAULT_LIFETIME_S, None
     if not isinstance(scope, str) or len(scope) > 512:

@@ -1,7 +1,7 @@
 """Deribit's rate limit: pools of credits, refilled continuously; pure, the monotonic time is an argument.
 
-Figures are the venue's published ones. Unauthenticated callers have unpublished limits; here they get the ordinary pool,
-one for each address.
+Figures are the venue's published ones. Unauthenticated callers have unpublished limits; here they get the ordinary
+pool, one for each address.
 """
 
 from dataclasses import dataclass

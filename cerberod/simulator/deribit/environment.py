@@ -1,7 +1,8 @@
 """One environment of the simulated Deribit (testnet or live): who may call what, and what a call answers.
 
-`Environment.answer` is the venue without its sockets: a request and its caller in, a result or a VenueError out. `serve`
-is the one seam every request of every transport passes, from the moment it was read to the moment its answer is given back.
+`Environment.answer` is the venue without its sockets: a request and its caller in, a result or a VenueError out.
+`serve` is the one seam every request of every transport passes, from the moment it was read to the moment its answer
+is given back.
 """
 
 import hashlib
@@ -65,7 +66,7 @@ class ReceivedLog:
 
 @dataclass(frozen=True)
 class Caller:
-    """Where a request came from. `session` is the WebSocket connection, None over HTTP; `authorization` the HTTP header."""
+    """Where a request came from: `session` is the WebSocket connection, None over HTTP."""
 
     address: str
     session: Session | None = None
@@ -99,7 +100,7 @@ class Environment:
         return round(self.clock.now().timestamp() * 1_000_000)
 
     async def serve(self, request: Request, caller: Caller, respond: Respond) -> None:
-        """Take one request that has been read, and give its answer to `respond`. Every request of this venue passes here."""
+        """Take one request that was read, and give its answer to `respond`: every request of this venue passes here."""
         us_in = self.now_us()
         self.note(request, caller)
         outcome = self.answer(request, caller)

@@ -1,7 +1,7 @@
 """The trading of one environment: its account, its orders and fills, on books the shared market quotes.
 
-Every public method first brings the books up to the present moment, so a resting order is filled as soon as anybody looks,
-and the server's own ticking looks often. Knows parameters already read (`OrderRequest`), not JSON or sockets.
+Every public method first brings the books up to the present moment, so a resting order is filled as soon as anybody
+looks, and the server's own ticking looks often. Knows parameters already read (`OrderRequest`), not JSON or sockets.
 """
 
 from collections import deque

@@ -1,7 +1,7 @@
 """What trades on the simulated Deribit: names, contract rules and the calendar of expiries and strikes.
 
-Contract figures are Deribit's (2026). Which expiries and strikes exist is a pure function of time and of the price at the
-moment an expiry was first listed, so a strike never vanishes because the market moved.
+Contract figures are Deribit's (2026). Which expiries and strikes exist is a pure function of time and of the price at
+the moment an expiry was first listed, so a strike never vanishes because the market moved.
 """
 
 import re
@@ -63,7 +63,7 @@ class TickGrid:
 
 @dataclass(frozen=True)
 class Instrument:
-    """One tradable contract. `coin` is the market's asset; `currency` is what premium, margin and profit are paid in."""
+    """One tradable contract: `coin` is the market's asset, `currency` what premium, margin and profit are paid in."""
 
     name: str
     kind: str  # option | future

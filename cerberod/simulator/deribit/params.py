@@ -12,7 +12,7 @@ from cerberod.simulator.deribit.wire import invalid
 
 
 class Params:
-    """The parameters of one call. Each getter returns None for a parameter that is absent (or null) and not required."""
+    """The parameters of one call; a getter returns None for a parameter that is absent (or null) and not required."""
 
     def __init__(self, raw: dict[str, Any], from_query: bool = False) -> None:
         self.raw = raw

@@ -1,9 +1,9 @@
 """Public trades: the model's prints of each instrument, and with them candles, last prices and 24-hour statistics.
 
-Every aggregate is computed from the same prints (with the environment's own user trades among them), so a candle's close
-is the last trade and a day's volume is the sum of its minutes. Perpetuals and futures print at each knot of the path,
-options about once an hour, less often far from the money. Options of a recorded chain have no model prints: the recording
-does not tell them.
+Every aggregate is computed from the same prints (with the environment's own user trades among them), so a candle's
+close is the last trade and a day's volume is the sum of its minutes. Perpetuals and futures print at each knot of the
+path, options about once an hour, less often far from the money. Options of a recorded chain have no model prints: the
+recording does not tell them.
 """
 
 from collections import deque
@@ -178,7 +178,7 @@ class Tape:
     # Aggregates
 
     def statistics(self, instruments: Sequence[Instrument]) -> dict[str, Statistics]:
-        """Return the figures of each instrument's last 24 hours, and its last price (looked for in the last two days)."""
+        """Return each instrument's figures of the last 24 hours, and its last price (looked for in two days)."""
         out: dict[str, Statistics] = {}
         quiet: dict[str, list[Instrument]] = {}
         for instrument in instruments:
@@ -248,7 +248,7 @@ class Tape:
         return amounts / prices, amounts
 
     def candles(self, instrument: Instrument, start_ms: int, end_ms: int, step_ms: int) -> dict[str, list[Any]]:
-        """Return candles as columns, at most 5000, anchored at the end; a step without trades repeats the last price."""
+        """Return candles as columns, at most 5000, anchored at the end; without trades the last price repeats."""
         now_ms = self._quotes.now_ms()
         last = min(end_ms, now_ms) // step_ms
         first = max(-(-max(start_ms, HISTORY_START_MS, instrument.created_ms) // step_ms), last - MAX_CANDLES + 1)

@@ -1,4 +1,4 @@
-"""The private methods that trade: orders placed, edited, cancelled, closed. Each takes a call and returns the `result`."""
+"""The private methods that trade: place, edit, cancel, close. Each takes a call and returns the `result`."""
 
 from collections.abc import Iterable
 from decimal import Decimal
@@ -199,7 +199,7 @@ def _open(call: Call) -> list[Order]:
 
 
 def of_kind_and_type(call: Call, orders: Iterable[Order]) -> list[Order]:
-    """Keep the orders the optional parameters `kind` and `type` mean; here all orders that can be open are limit orders."""
+    """Keep the orders that `kind` and `type` mean; here every order that can be open is a limit order."""
     kind = call.params.choice("kind", KINDS)
     order_type = call.params.choice("type", ORDER_TYPES, "all")
     if order_type not in ("all", "limit"):

@@ -1,8 +1,8 @@
 """What every instrument is worth now, and who quotes it: marks, volatilities, greeks and the house's book levels.
 
-The model and a recorded chain meet here. While a recording stands untouched its bids, asks, marks and volatilities are
-used as they are; once the market has moved, its forwards move with the index, each strike keeps its volatility, and marks
-and quotes are recomputed.
+The model and a recorded chain meet here. While a recording stands untouched its bids, asks, marks and volatilities
+are used as they are; once the market has moved, its forwards move with the index, each strike keeps its volatility,
+and marks and quotes are recomputed.
 """
 
 from collections.abc import Callable, Sequence
@@ -238,7 +238,8 @@ def implied_pct(instrument: Instrument, prices: Sequence[Decimal | None], mark: 
 def price_band(grid: TickGrid, option: bool, mark: float) -> tuple[Decimal, Decimal]:
     """Return (lowest sell, highest buy) the engine accepts unclamped.
 
-    Futures: 1.5 % around the mark, as recorded. Options: an approximation of recorded bands, whose exact rule is not public.
+    Futures: 1.5 % around the mark, as recorded. Options: an approximation of recorded bands, whose exact rule is not
+    public.
     """
     width = 0.03 + 0.085 * mark if option else 0.015 * mark
     return max(grid.down(max(mark - width, 0.0)), grid.fine), grid.up(mark + width)

@@ -1,4 +1,4 @@
-"""The private methods that only read: orders, trades, positions, account. Each takes a call and returns the `result`."""
+"""The private methods that read: orders, trades, positions, account. Each takes a call, returns the `result`."""
 
 from decimal import Decimal
 from typing import Any, Final

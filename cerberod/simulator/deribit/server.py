@@ -1,7 +1,7 @@
 """The sockets of one environment: WebSocket and HTTP JSON-RPC on one port, as the venue serves them.
 
-Thin: it reads frames and bodies, gives each request to `Environment.serve`, and owns the connections' lives. Requests of one
-connection are answered in order, as the venue does. A reader too slow for its notifications is disconnected.
+Thin: it reads frames and bodies, gives each request to `Environment.serve`, and owns the connections' lives. Requests
+of one connection are answered in order, as the venue does. A reader too slow for its notifications is disconnected.
 """
 
 from collections.abc import AsyncIterator
@@ -10,7 +10,6 @@ from itertools import count
 from typing import Any, Final
 
 import anyio
-import anyio.lowlevel
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from cerberod.simulator.deribit.environment import Caller, Environment
@@ -56,7 +55,7 @@ class DeribitServer:
         async with listening(app, host, port) as bound:
             yield bound
             for connection in list(self._connections.values()):
-                connection.session.end()
+                connection.close()
 
     # WebSocket
 
@@ -96,75 +95,84 @@ class DeribitServer:
 
 
 class Connection:
-    """One WebSocket: reads and answers in order, sends notifications from a bounded outbox, beats its heart."""
+    """One WebSocket: reads and answers in order, sends notifications from a bounded outbox, beats its heart.
+
+    A session that wants to end only says so; the frames queued before that still go out, then the socket closes.
+    """
 
     def __init__(self, name: str, ws: web.WebSocketResponse, request: web.Request, environment: Environment) -> None:
         self._ws = ws
         self._request = request
         self._environment = environment
         self._push, self._pull = anyio.create_memory_object_stream[bytes](_OUTBOX)
-        self._ending = anyio.Event()
-        self.session = Session(name, self._send, self._ending.set)
+        self._ending = False
+        self.session = Session(name, self._notify, self._end)
 
-    def _send(self, frame: bytes) -> None:
+    def _end(self) -> None:
+        self._ending = True
+
+    def _notify(self, frame: bytes) -> None:
         try:
             self._push.send_nowait(frame)
-        except anyio.WouldBlock:
-            self._ending.set()
+        except anyio.WouldBlock:  # connection_too_slow
+            self.cut()
+        except anyio.ClosedResourceError:
+            return
 
     def cut(self) -> None:
         """End the connection as a broken network would."""
         if self._request.transport is not None:
             self._request.transport.abort()
-        self._ending.set()
+
+    def close(self) -> None:
+        """Send what is queued, then close."""
+        self._push.close()
 
     async def run(self) -> None:
         """Serve until either side ends the connection."""
         with self._push, self._pull:
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._write)
+                tasks.start_soon(self._write, tasks.cancel_scope)
                 tasks.start_soon(self._beat)
-                tasks.start_soon(self._close_when_ending)
                 await self._read()
                 tasks.cancel_scope.cancel()
 
     async def _read(self) -> None:
         caller = Caller(address=self._request.remote or "", session=self.session)
         async for message in self._ws:
-            if message.type is WSMsgType.TEXT or message.type is WSMsgType.BINARY:
+            if message.type in (WSMsgType.TEXT, WSMsgType.BINARY) and not self._ending:
                 await self._take(message.data, caller)
-            if self._ending.is_set():
-                break
+                self._close_if_ending()
 
     async def _take(self, raw: str | bytes, caller: Caller) -> None:
         try:
             request = read_request(raw)
         except VenueError as error:
-            self._send(self._environment.refuse(error))
+            await self._respond(self._environment.refuse(error))
             return
         await self._environment.serve(request, caller, self._respond)
 
     async def _respond(self, body: bytes) -> None:
         await self._push.send(body)
 
-    async def _write(self) -> None:
-        async for frame in self._pull:
-            try:
+    def _close_if_ending(self) -> None:
+        if self._ending:
+            self.close()
+
+    async def _write(self, whole: anyio.CancelScope) -> None:
+        try:
+            async for frame in self._pull:
                 await self._ws.send_str(frame.decode())
-            except (ConnectionError, RuntimeError):  # aiohttp tells a closing socket by either
-                return
+            await self._ws.close(code=WSCloseCode.GOING_AWAY)
+        except (ConnectionError, RuntimeError):  # aiohttp tells a socket that is gone by either
+            self.cut()
+        whole.cancel()
 
     async def _beat(self) -> None:
         while True:
             await anyio.sleep(_TICK_S)
             self.session.beat(self._environment.clock.monotonic())
-
-    async def _close_when_ending(self) -> None:
-        await self._ending.wait()
-        await anyio.lowlevel.checkpoint()
-        while self._push.statistics().current_buffer_used and not self._ws.closed:
-            await anyio.sleep(0.001)
-        await self._ws.close(code=WSCloseCode.GOING_AWAY)
+            self._close_if_ending()
 
 
 async def _read_http(request: web.Request) -> tuple[Request, Caller]:

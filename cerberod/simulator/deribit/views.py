@@ -134,7 +134,7 @@ def open_interest(exchange: Exchange, instrument: Instrument) -> float:
 
 
 def settlement_price(exchange: Exchange, instrument: Instrument) -> float:
-    """Return the mark of the last daily settlement (for options of a model listing and chains alike: the present mark)."""
+    """Return the mark of the last daily settlement (for options simply the present mark)."""
     quotes = exchange.quotes
     if instrument.option:
         return shown_mark(instrument, quotes.mark(instrument).price)
