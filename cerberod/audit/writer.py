@@ -92,6 +92,11 @@ class AuditLog:
         return self._chain.head
 
     @property
+    def begins_at(self) -> int | None:
+        """The sequence of the current file's first record; None while it has none."""
+        return None if self._first is None else self._first.sequence
+
+    @property
     def failed(self) -> bool:
         """Whether the log has failed for good."""
         return self._failed is not None

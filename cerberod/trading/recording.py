@@ -12,7 +12,7 @@ import math
 import sqlite3
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -70,7 +70,6 @@ class _Work:
     item: Item
     done: anyio.Event = field(default_factory=anyio.Event)
     taken: bool = False
-    deserted: bool = False
     failure: NotRecordable | None = None
 
 
@@ -119,8 +118,8 @@ class Recorder:
     async def begin(self, entry: Entry, event: AuditEvent) -> Entry | None:
         """Make an intent and its audit record durable; return the entry that already holds the intent, if one does.
 
-        None: the write may be sent. An entry: nothing was written, not even the event. When cancelled, the intent is
-        free again: either no commit had taken it, or it is released. Raises `NotRecordable`.
+        None: the write may be sent. An entry: nothing was written, not even the event. When it ends by cancellation,
+        the intent is free again: either no commit had taken it, or it has been released. Raises `NotRecordable`.
         """
         if not self.auditing and entry.environment == Environment.MAINNET:
             raise NotRecordable("the audit log is switched off (AUDIT_LOG_FILE), so mainnet writes are refused")
@@ -132,7 +131,7 @@ class Recorder:
         try:
             await work.done.wait()
         except anyio.get_cancelled_exc_class():
-            self._desert(work)
+            await self._withdraw(work)
             raise
         if work.failure is not None:
             raise work.failure
@@ -228,21 +227,19 @@ class Recorder:
         if work.failure is not None:
             raise work.failure
 
-    def _desert(self, work: _Work) -> None:
-        """Settle a begin whose caller was cancelled: nothing will be sent for it."""
+    async def _withdraw(self, work: _Work) -> None:
+        """Settle a begin whose caller was cancelled, so that nobody finds an intent of which nothing will be sent."""
         if not work.taken:
             self._queue.remove(work)
-        elif not work.done.is_set():
-            work.deserted = True
-        else:
-            self._release_deserted(work)
-
-    def _release_deserted(self, work: _Work) -> None:
+            return
+        with anyio.CancelScope(shield=True):
+            await work.done.wait()
         change = work.item.change
-        if work.failure is None and work.item.known is None and isinstance(change, Begin) and not self._closed:
+        if work.failure is None and work.item.known is None and isinstance(change, Begin):
             detail = {"what": "cancelled before anything was sent"}
             event = replace(work.item.events[0], kind=EventKind.REFUSED, detail=detail)
-            self._put(_Work(Item((event,), Release(change.entry.key))))
+            with suppress(NotRecordable):  # then it is owed
+                await self._through(_Work(Item((event,), Release(change.entry.key))))
 
     async def _read(self, read: Callable[[], T]) -> T:
         try:
@@ -359,8 +356,6 @@ class Recorder:
         for work in works:
             work.failure = failure
             work.done.set()
-            if work.deserted:
-                self._release_deserted(work)
 
 
 @asynccontextmanager

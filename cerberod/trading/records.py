@@ -15,7 +15,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-from cerberod.audit.record import GENESIS, AuditEvent, FileSpan, fingerprint
+from cerberod.audit.record import GENESIS, Anchors, AuditEvent, FileSpan, fingerprint
 from cerberod.audit.writer import AuditLog, AuditRefused, AuditUnwritable
 from cerberod.clock import Clock, iso
 from cerberod.trading.journal import Begin, Change, Entry, IntentKey, Journal, Kind
@@ -194,8 +194,8 @@ def _open_log(journal: Journal, path: Path, key: bytes, clock: Clock, backup_day
         )
     log = AuditLog.open(path, key, clock, backup_days, anchors.head)
     try:
-        if before not in (None, str(path)) and not exists:
-            _leave_behind(journal, Path(str(before)))
+        if before not in (None, str(path)) and log.begins_at == anchors.head.sequence + 1:
+            _leave_behind(journal, Path(str(before)), anchors)
         journal.remember("audit_path", str(path))
         journal.remember("audit_key", fingerprint(key))
     except BaseException:
@@ -204,9 +204,8 @@ def _open_log(journal: Journal, path: Path, key: bytes, clock: Clock, backup_day
     return log
 
 
-def _leave_behind(journal: Journal, path: Path) -> None:
-    """Note where the log ended before the operator moved it, so that its absence is not taken for a loss."""
-    anchors = journal.anchors()
+def _leave_behind(journal: Journal, path: Path, anchors: Anchors) -> None:
+    """Note where the log ended before it went on in a new file, so that the former files are not taken for lost."""
     last = anchors.files[-1] if anchors.files else None
     first, previous = (last.last.sequence + 1, last.last.hash) if last is not None else (1, GENESIS)
     spans = [replace(span, removed=True) for span in anchors.files]
