@@ -88,7 +88,7 @@ class Whoami(Result):
 
 @method("session.whoami", cost=0)
 async def whoami(call: Call, params: NoParams) -> Whoami:
-    """Tell who this session is: environment, bot tag, scopes, venues with keys, limits.
+    """Tell who this session is: environment, bot tag, scopes, keyed venues, limits.
 
     Ask this first: a bot that checks `environment` cannot trade in the wrong one.
     """
