@@ -22,10 +22,10 @@ from cerberod.audit.query import query
 from cerberod.audit.record import AuditEvent, EventKind
 from cerberod.audit.writer import AuditRefused
 from cerberod.clock import Clock, SystemClock
-from cerberod.ids import Environment, new_session_id
+from cerberod.ids import Environment
 from cerberod.introspection import Introspection
 from cerberod.logs import LogSink, RequestLog, setup_logging
-from cerberod.rpc.call import Principal, Services
+from cerberod.rpc.call import Services
 from cerberod.rpc.dispatch import CallLimits, Dispatcher, Observer, Phase
 from cerberod.rpc.registry import Deadline, Effect, Registry, registry
 from cerberod.sdnotify import notify
@@ -37,8 +37,9 @@ from cerberod.trading.journal import JournalRefused
 from cerberod.trading.placing import Placing
 from cerberod.trading.recording import NotRecordable, Recorder, recording
 from cerberod.trading.records import load_or_make_key, open_records
+from cerberod.transport.descriptors import Wire, claim_stdio
 from cerberod.transport.sessions import SessionView
-from cerberod.transport.stdio import serve_stdio
+from cerberod.transport.stdio import Ending, StdioSession, stdio_principal
 from cerberod.venues.deribit import methods as deribit_methods
 from cerberod.venues.deribit.client import Deribit
 from cerberod.venues.deribit.login import Credentials
@@ -261,7 +262,8 @@ def serve(settings: Settings, chains: tuple[Path, ...], announce: Callable[[Read
 
 def stdio(settings: Settings, environment: Environment, bot_tag: str, chains: tuple[Path, ...]) -> int:
     """Be the whole daemon for the one caller on stdin and stdout. Raises `StartRefused`."""
-    return _run(_stdio, settings, chains, environment, bot_tag)
+    wire = claim_stdio()  # before anything else can print
+    return _run(_stdio, settings, chains, wire, environment, bot_tag)
 
 
 def _run(main: Callable[..., Awaitable[int]], settings: Settings, *arguments: object) -> int:
@@ -398,48 +400,52 @@ async def _serve(daemon: Daemon, chains: tuple[Path, ...], announce: Callable[[R
     return 0
 
 
-async def _stdio(daemon: Daemon, chains: tuple[Path, ...], environment: Environment, bot_tag: str) -> int:
-    settings, stop = daemon.settings, Stop()
-    principal = Principal(
-        environment=environment,
-        actor=environment.value,
-        bot_tag=bot_tag,
-        scopes=frozenset({"read", "trade"}),
-        session_id=new_session_id(),
-        transport="stdio",
-    )
+async def _stdio(daemon: Daemon, chains: tuple[Path, ...], wire: Wire, environment: Environment, bot_tag: str) -> int:
+    stop = Stop()
+    ending = Ending.STOPPED
     async with anyio.create_task_group() as core:
         assert stop.starting is not None
         with stop.starting:
             await core.start(stop.listen)
             async with _state(daemon), _simulated(daemon, chains), daemon.running((environment,)) as dispatcher:
+                principal = stdio_principal(environment, bot_tag)
+                session = StdioSession(wire, daemon.settings.limits, dispatcher, principal, daemon.clock)
+                daemon.sessions = session.sessions
                 stop.starting = None
                 dispatcher.phase = Phase.READY
-                await serve_stdio(dispatcher, principal, settings.limits, stop.requested)
+                core.start_soon(_stop_on_request, stop, session)
+                ending = await session.run()
                 await daemon.drain(stop.hurry)
         core.cancel_scope.cancel()
-    return 0
+    return ending.exit_code
+
+
+async def _stop_on_request(stop: Stop, session: StdioSession) -> None:
+    await stop.requested.wait()
+    session.stop()
 
 
 class Listener(Protocol):
-    """A listening socket that is open for the length of a block."""
+    """A listening socket."""
 
-    async def __aenter__(self) -> object: ...
+    async def start(self) -> None:
+        """Bind and listen. Raises OSError."""
 
-    async def __aexit__(self, *error: object) -> None: ...
+    async def aclose(self) -> None:
+        """Stop listening and wait until all is gone."""
 
 
 @asynccontextmanager
 async def _bound(listener: Listener, setting: str, host: str, port: int) -> AsyncIterator[None]:
     try:
-        await listener.__aenter__()
+        await listener.start()
     except OSError as error:
         reason = error.strerror or "not available"
         raise StartRefused(f"{host}:{port} cannot be listened on ({reason}); set {setting} to a free port") from None
     try:
         yield
     finally:
-        await listener.__aexit__(None, None, None)
+        await listener.aclose()
 
 
 def _tell_ready(settings: Settings, port: int, http_port: int, announce: Callable[[Ready], None]) -> None:
