@@ -8,7 +8,7 @@ import fcntl
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,9 +45,8 @@ def open_state(path: Path) -> Iterator[StateDir]:
 def _make(path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.mkdir(mode=0o700)
-    except FileExistsError:
-        return
+        with suppress(FileExistsError):  # judged next
+            path.mkdir(mode=0o700)
     except OSError as error:
         raise StateRefused(f"{path}: cannot be made ({error.strerror}); make it, or set STATE_DIR") from None
 

@@ -152,12 +152,12 @@ def _needles(wanted: AuditQuery) -> list[bytes]:
     needles = []
     if wanted.bot_tag is not None:
         needles.append(b'"bot_tag":' + encode(wanted.bot_tag))
-    if wanted.exchange is not None and wanted.action is not None:
+    if wanted.exchange and wanted.action:
         needles.append(b'"method":' + encode(f"{wanted.exchange}.{wanted.action}"))
-    elif wanted.action is not None:
+    elif wanted.action:
         needles.append(encode("." + wanted.action)[1:])
-    elif wanted.exchange is not None:
-        needles.append(b'"method":' + encode(wanted.exchange + ".")[:-1])
+    elif wanted.exchange:
+        needles.append(b'"method":' + encode(wanted.exchange)[:-1])  # with or without a name behind it
     if wanted.actor is not None:
         needles.append(b'"actor":' + encode(wanted.actor))
     if wanted.environments is not None and len(wanted.environments) == 1:
