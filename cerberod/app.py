@@ -7,7 +7,7 @@ them, for the one caller that spawned it.
 import hashlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -192,6 +192,9 @@ class Daemon:
         file = self.settings.audit.file
         if file is None:
             return {"count": 0, "records": [], "next": None, "warning": "the audit file is switched off"}
+        if self.recorder is not None:
+            with suppress(NotRecordable):
+                await self.recorder.note()  # reads that wait for the next commit are to be found too
         page = await anyio.to_thread.run_sync(query, file, wanted)
         return {
             "count": page.count,
