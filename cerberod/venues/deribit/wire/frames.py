@@ -38,6 +38,12 @@ class Answer:
         """The venue's time of the answer."""
         return None if self.us_out is None else from_ms(self.us_out // 1000)
 
+    def stamp(self) -> datetime:
+        """Return the venue's time of an answer whose data carries no time of its own."""
+        if self.us_out is None:
+            raise BadVenueData(VENUE, "usOut", "microseconds since 1970")
+        return from_ms(self.us_out // 1000)
+
 
 @dataclass(frozen=True, slots=True)
 class Refused:

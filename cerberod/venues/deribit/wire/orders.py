@@ -4,6 +4,7 @@ An order's state and direction decide what a bot does next, so a word that is ne
 """
 
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
@@ -71,8 +72,23 @@ class Order(Result):
     trigger_order_id: str | None = Field(description="The trigger order it came from; null otherwise.")
     triggered: bool | None = Field(description="Whether its trigger has fired; null for what has no trigger.")
     advanced: str | None = Field(description="`usd` or `implv` when an option is priced that way; else null.")
+    usd: Quantity | None = Field(description="Its price in USD when `advanced` is `usd`; else null.")
+    implv: Quantity | None = Field(
+        description="Its volatility in percent a year when `advanced` is `implv`; else null."
+    )
     display_amount: Quantity | None = Field(description="Visible size of an iceberg; null otherwise.")
     cancel_reason: str | None = Field(description="Why it was cancelled, in Deribit's word; null otherwise.")
+
+    @property
+    def asked_price(self) -> Decimal | None:
+        """The price in the unit it was asked in: volatility or USD for an advanced order, else that of the book."""
+        match self.advanced:
+            case "usd":
+                return self.usd
+            case "implv":
+                return self.implv
+            case _:
+                return self.price
 
 
 def order(row: Fields) -> Order:
@@ -103,6 +119,8 @@ def order(row: Fields) -> Order:
         trigger_order_id=row.text_or_none("trigger_order_id"),
         triggered=row.flag("triggered") if row.has("triggered") else None,
         advanced=row.text_or_none("advanced"),
+        usd=row.decimal_or_none("usd"),
+        implv=row.decimal_or_none("implv"),
         display_amount=_display(row),
         cancel_reason=row.text_or_none("cancel_reason"),
     )

@@ -1,0 +1,200 @@
+"""How the outcome of each write is found again, after its answer was lost.
+
+Each finder asks the venue about one journaled write and draws a conclusion only from proof; whatever leaves a doubt is
+None, and stays listed as unknown. Nothing is ever sent again from here.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from functools import wraps
+from typing import Any
+
+from cerberod.errors import UpstreamError, VenueRefused
+from cerberod.rpc.call import Services
+from cerberod.trading.journal import Entry
+from cerberod.trading.orders import Ending, Outcome, Reason
+from cerberod.trading.placing import Finder
+from cerberod.venues.deribit.client import Deribit
+from cerberod.venues.deribit.errors import ORDER_NOT_FOUND, VENUE
+from cerberod.venues.deribit.scope import open_orders_request
+from cerberod.venues.deribit.wire import orders as wire
+from cerberod.venues.deribit.wire.orders import Order, OrderState, Trade
+
+logger = logging.getLogger("cerberod.venues.deribit")
+
+_EXPIRY_MARGIN_MS = 5_000
+"""How long after `valid_until` an order that cannot be found is believed never to have come to be."""
+_TRADES_LOOKED_AT = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a journaled write asked for."""
+
+    params: dict[str, Any]
+    wire: dict[str, Any]
+
+    @classmethod
+    def of(cls, entry: Entry) -> "_Asked":
+        params = entry.wire.get("params")
+        return cls(dict(params) if isinstance(params, dict) else {}, dict(entry.wire))
+
+    def text(self, name: str) -> str | None:
+        value = self.wire.get(name, self.params.get(name))
+        return value if isinstance(value, str) else None
+
+
+def _unless_the_venue_cannot_tell(find: Finder) -> Finder:
+    """Make a venue that is down, refuses or talks nonsense count as one that cannot tell yet."""
+
+    @wraps(find)
+    async def finder(services: Services, entry: Entry) -> Ending | None:
+        try:
+            return await find(services, entry)
+        except UpstreamError as error:
+            logger.info("an outcome cannot be told yet", extra={"venue": VENUE, "code": int(error.code)})
+            return None
+
+    return finder
+
+
+def placed(order: Order, trades: Sequence[Trade], as_of: datetime | None) -> Ending:
+    """Tell how an order ended that is known to the venue."""
+    detail = {
+        "order": order.model_dump(mode="json"),
+        "trades": [trade.model_dump(mode="json") for trade in trades],
+    }
+    if order.order_state is OrderState.REJECTED:
+        return Ending(Outcome.REJECTED, detail, (Reason(field="venue", rule="order_rejected"),), as_of=as_of)
+    return Ending(Outcome.CONFIRMED, detail, as_of=as_of)
+
+
+@_unless_the_venue_cannot_tell
+async def find_placed(services: Services, entry: Entry) -> Ending | None:
+    """Find an order by its label: among recent orders, then open ones, then by the fills that carry it.
+
+    Two orders with one label prove that something is wrong: they are told to the operator and nothing is concluded.
+    """
+    deribit, asked = services.get(Deribit), _Asked.of(entry)
+    label, currency = entry.client_order_id, asked.text("currency")
+    if label is None or currency is None:
+        return None
+    answer = await deribit.read("private/get_order_state_by_label", {"currency": currency, "label": label})
+    found = _of_one_write([order for order in wire.orders(answer.result) if order.label == label])
+    if not found:
+        answer = await deribit.read("private/get_open_orders_by_currency", {"currency": currency})
+        found = _of_one_write([order for order in wire.orders(answer.result) if order.label == label])
+    if len(found) > 1:
+        logger.error(
+            "two orders share a label; the outcome stays unknown",
+            extra={"venue": VENUE, "client_order_id": label, "orders": len(found)},
+        )
+        return None
+    trades = await _trades(deribit, currency, label)
+    if found:
+        return placed(found[0], trades, answer.as_of)
+    if trades:
+        answer = await deribit.read("private/get_order_state", {"order_id": trades[0].order_id})
+        return placed(wire.one_order(answer.result), trades, answer.as_of)
+    until_ms = asked.params.get("valid_until")
+    if isinstance(until_ms, int) and deribit.venue_ms() > until_ms + _EXPIRY_MARGIN_MS:
+        reason = Reason(field="venue", rule="never came to be: valid_until has passed and the venue has no such order")
+        return Ending(Outcome.REJECTED, reasons=(reason,), as_of=answer.as_of)
+    return None
+
+
+def _of_one_write(orders: Sequence[Order]) -> list[Order]:
+    """Drop the trigger orders that fired into another one of these: both are one write of ours."""
+    fired = {order.trigger_order_id for order in orders}
+    return [order for order in orders if order.order_id not in fired]
+
+
+async def _trades(deribit: Deribit, currency: str, label: str) -> list[Trade]:
+    answer = await deribit.read(
+        "private/get_user_trades_by_currency", {"currency": currency, "count": _TRADES_LOOKED_AT, "sorting": "desc"}
+    )
+    return [trade for trade in reversed(wire.trades(answer.result)) if trade.label == label]
+
+
+@_unless_the_venue_cannot_tell
+async def find_edited(services: Services, entry: Entry) -> Ending | None:
+    """Read the order and compare it with what the edit asked for.
+
+    An order that is closed and was never edited can never become what was asked. While it is open, or once it was
+    edited to something else, the answer may have been ours: nothing is concluded.
+    """
+    deribit, asked = services.get(Deribit), _Asked.of(entry)
+    order, as_of = await _order(deribit, asked.text("order_id"))
+    if order is None:
+        return None
+    if _is_as_asked(order, asked.params):
+        return placed(order, (), as_of)
+    if order.order_state.done and not order.replaced:
+        reason = Reason(field="venue", rule=f"the order is {order.order_state.value} and was never edited")
+        return Ending(Outcome.REJECTED, {"order": order.model_dump(mode="json")}, (reason,), as_of=as_of)
+    return None
+
+
+def _is_as_asked(order: Order, params: dict[str, Any]) -> bool:
+    has = {
+        "amount": order.amount,
+        "price": order.asked_price,
+        "trigger_price": order.trigger_price,
+        "trigger_offset": order.trigger_offset,
+        "display_amount": order.display_amount,
+    }
+    flags = {"post_only": order.post_only, "reduce_only": order.reduce_only}
+    return all(Decimal(params[name]) == value for name, value in has.items() if name in params) and all(
+        params[name] == value for name, value in flags.items() if name in params
+    )
+
+
+@_unless_the_venue_cannot_tell
+async def find_cancelled(services: Services, entry: Entry) -> Ending | None:
+    """Read the order's state: cancelled proves the cancel, an end of another kind proves that it did nothing."""
+    order, as_of = await _order(services.get(Deribit), _Asked.of(entry).text("order_id"))
+    if order is None:
+        return None
+    detail = {"order": order.model_dump(mode="json")}
+    if order.order_state is OrderState.CANCELLED:
+        return Ending(Outcome.CONFIRMED, detail, as_of=as_of)
+    if order.order_state.done:
+        reason = Reason(field="order_id", rule=f"an open order; this one is {order.order_state.value}")
+        return Ending(Outcome.REJECTED, detail, (reason,), as_of=as_of)
+    return None
+
+
+@_unless_the_venue_cannot_tell
+async def find_all_cancelled(services: Services, entry: Entry) -> Ending | None:
+    """See whether any order that was open before is still open.
+
+    Where the orders open before could not be read, only an empty book of ours proves that all were cancelled.
+    """
+    asked = _Asked.of(entry)
+    kind = asked.params.get("kind")
+    method, params = open_orders_request(
+        asked.text("currency") if asked.text("currency") != "any" else None,
+        kind if isinstance(kind, str) else None,
+        asked.text("instrument_name"),
+    )
+    answer = await services.get(Deribit).read(method, params)
+    open_now = {order.order_id for order in wire.orders(answer.result)}
+    before = asked.wire.get("open_before")
+    if open_now & set(before) if isinstance(before, list) else open_now:
+        return None
+    return Ending(Outcome.CONFIRMED, as_of=answer.as_of)
+
+
+async def _order(deribit: Deribit, order_id: str | None) -> tuple[Order | None, datetime | None]:
+    if order_id is None:
+        return None, None
+    try:
+        answer = await deribit.read("private/get_order_state", {"order_id": order_id})
+    except VenueRefused as refused:
+        if refused.venue_code == str(ORDER_NOT_FOUND):
+            return None, None  # closed orders are forgotten after a while: no proof of anything
+        raise
+    return wire.one_order(answer.result), answer.as_of

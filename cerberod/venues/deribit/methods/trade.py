@@ -1,0 +1,480 @@
+"""Writes at Deribit. Each function prepares one write; the one path of all writes sends it.
+
+What the params alone show wrong is refused with the field's name. What needs the instrument is denied with the rule and
+the nearest value that would pass. Nothing is ever adjusted.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Literal, Self, TypeVar
+
+import anyio
+from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from cerberod.clock import from_ms
+from cerberod.errors import BadVenueData, UpstreamError, VenueRefused
+from cerberod.rpc.call import Call
+from cerberod.trading.money import Amount, Price
+from cerberod.trading.orders import Ending, Outcome, Reason, WriteOutcome
+from cerberod.trading.placing import Plan, Sent, WriteParams, order_key_of, write
+from cerberod.venues.deribit import rules
+from cerberod.venues.deribit.client import Deribit
+from cerberod.venues.deribit.errors import INSTRUMENT_CHANGED, ORDER_NOT_FOUND, VENUE
+from cerberod.venues.deribit.finders import find_all_cancelled, find_cancelled, find_edited, find_placed, placed
+from cerberod.venues.deribit.methods.account import alone
+from cerberod.venues.deribit.methods.words import (
+    CURRENCY,
+    INSTRUMENT_NAME,
+    KIND,
+    Currency,
+    InstrumentName,
+    KindName,
+    OrderId,
+)
+from cerberod.venues.deribit.scope import cancel_all_request, open_orders_request
+from cerberod.venues.deribit.wire import orders as wire
+from cerberod.venues.deribit.wire.market import Instrument
+from cerberod.venues.deribit.wire.orders import Order, Skipped, Trade
+from cerberod.venues.deribit.wire.requests import Request, given, label_of, until_ms
+from cerberod.venues.instants import Instant
+
+T = TypeVar("T")
+
+LIMITED = frozenset({"limit", "stop_limit", "take_limit"})
+"""Types with a price of their own."""
+AT_MARKET = frozenset({"market", "stop_market", "take_market", "trailing_stop"})
+"""Types that fill at whatever the book has; Deribit refuses a time in force for them."""
+TRIGGERED = frozenset({"stop_limit", "stop_market", "take_limit", "take_market", "trailing_stop"})
+"""Types that wait for a trigger."""
+
+_LOOK_BEFORE_S = 2.0
+"""How long a mass cancel may be held up to note what was open before it."""
+
+
+class OrderOutcome(WriteOutcome):
+    """What became of an order."""
+
+    order: Order | None = Field(default=None, description="The order as Deribit told it; null where it told none.")
+    trades: list[Trade] = Field(default=[], description="Fills it had at once; later ones are not in here.")
+
+
+class PlaceOrder(WriteParams):
+    """One order."""
+
+    instrument_name: InstrumentName = Field(description=INSTRUMENT_NAME)
+    side: Literal["buy", "sell"] = Field(description="Which side.")
+    amount: Amount = Field(
+        description="Size as decimal text: USD for inverse futures, base coin for options, linear and spot."
+    )
+    type: Literal[
+        "limit", "market", "stop_limit", "stop_market", "take_limit", "take_market", "market_limit", "trailing_stop"
+    ] = Field(default="limit", description="Type of the order.")
+    price: Price | None = Field(
+        default=None,
+        validate_default=True,
+        description="Limit price as decimal text, for the limit types and only for them. Coin for options settled in "
+        "coin; USD with `advanced` usd; percent a year with `advanced` implv (100 is 100 %).",
+    )
+    trigger: Literal["index_price", "mark_price", "last_price"] | None = Field(
+        default=None, validate_default=True, description="Which price fires a stop, take or trailing order."
+    )
+    trigger_price: Price | None = Field(
+        default=None, validate_default=True, description="The price that fires a stop or take order, as decimal text."
+    )
+    trigger_offset: Price | None = Field(
+        default=None, validate_default=True, description="Distance a trailing stop follows at, as decimal text."
+    )
+    time_in_force: Literal["good_til_cancelled", "good_til_day", "fill_or_kill", "immediate_or_cancel"] | None = Field(
+        default=None,
+        description="How long it lasts: good_til_cancelled when left out. Not for market types.",
+    )
+    post_only: bool = Field(default=False, description="Never take; only with a price and good_til_cancelled.")
+    reject_post_only: bool = Field(
+        default=True,
+        description="With `post_only`: refuse the order if it would take. False lets Deribit move the price instead.",
+    )
+    reduce_only: bool = Field(default=False, description="Never open or grow a position.")
+    display_amount: Amount | None = Field(
+        default=None,
+        description="Visible size of an iceberg, at least 100 times the smallest order. The rest pays taker fees.",
+    )
+    advanced: Literal["usd", "implv"] | None = Field(
+        default=None,
+        description="Options: price in USD, or in implied volatility; Deribit then follows with the price.",
+    )
+    valid_until: Instant | None = Field(
+        default=None,
+        description="Deribit does nothing if its engine comes to it later than this; ISO 8601 with zone, its own time.",
+    )
+
+    @field_validator("price")
+    @classmethod
+    def _price_fits(cls, price: Decimal | None, info: ValidationInfo) -> Decimal | None:
+        return _fits(price, info, LIMITED)
+
+    @field_validator("trigger")
+    @classmethod
+    def _trigger_fits(cls, trigger: str | None, info: ValidationInfo) -> str | None:
+        return _fits(trigger, info, TRIGGERED)
+
+    @field_validator("trigger_price")
+    @classmethod
+    def _trigger_price_fits(cls, price: Decimal | None, info: ValidationInfo) -> Decimal | None:
+        return _fits(price, info, TRIGGERED - {"trailing_stop"})
+
+    @field_validator("trigger_offset")
+    @classmethod
+    def _trigger_offset_fits(cls, offset: Decimal | None, info: ValidationInfo) -> Decimal | None:
+        return _fits(offset, info, frozenset({"trailing_stop"}))
+
+    @field_validator("time_in_force")
+    @classmethod
+    def _lasts(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and info.data.get("type") in AT_MARKET:
+            raise PydanticCustomError("type", "left out for a market type")
+        return value
+
+    @field_validator("post_only")
+    @classmethod
+    def _may_rest(cls, post_only: bool, info: ValidationInfo) -> bool:
+        if post_only and info.data.get("type", "limit") not in LIMITED:
+            raise PydanticCustomError("type", "only for a type with a price")
+        if post_only and info.data.get("time_in_force") not in (None, "good_til_cancelled"):
+            raise PydanticCustomError("type", "only with good_til_cancelled")
+        return post_only
+
+    @field_validator("display_amount")
+    @classmethod
+    def _may_hide(cls, display: Decimal | None, info: ValidationInfo) -> Decimal | None:
+        if display is not None and info.data.get("type", "limit") not in LIMITED:
+            raise PydanticCustomError("type", "only for a type with a price")
+        if display is not None and display > info.data.get("amount", display):
+            raise PydanticCustomError("type", "at most the amount")
+        return display
+
+    @field_validator("advanced")
+    @classmethod
+    def _may_follow(cls, advanced: str | None, info: ValidationInfo) -> str | None:
+        if advanced is not None and info.data.get("type", "limit") not in LIMITED:
+            raise PydanticCustomError("type", "only for a type with a price")
+        return advanced
+
+
+def _fits(value: T, info: ValidationInfo, types: frozenset[str]) -> T:
+    """Demand a value for some order types and refuse it for all others. An invalid type is told on its own."""
+    kind = info.data.get("type")
+    if kind is None:
+        return value
+    if value is None and kind in types:
+        raise PydanticCustomError("type", "needed for this type of order")
+    if value is not None and kind not in types:
+        raise PydanticCustomError("type", "left out for this type of order")
+    return value
+
+
+@write("deribit.place_order", finder=find_placed)
+async def place_order(call: Call, params: PlaceOrder) -> Plan[OrderOutcome]:
+    """Place one order, at most once for each intent.
+
+    Confirmed means that Deribit took the order: see `order.order_state`, because an immediate order that found nothing
+    to fill is confirmed and cancelled at once. Denied, with the nearest value that would pass, when the price is off
+    the tick, the amount too small or off its grid, or the instrument does not trade. The client order id is the
+    order's label.
+    """
+    deribit = call.use(Deribit)
+    account = deribit.account
+    instrument = await _instrument(deribit, params.instrument_name)
+    if instrument is None:
+        return _denied(account, Reason(field="instrument_name", rule="an instrument of this venue"))
+    if reasons := list(_objections(params, instrument, from_ms(deribit.venue_ms()))):
+        return _denied(account, *reasons)
+    label = label_of(order_key_of(call, params, account))
+    request = _order_request(params, label)
+
+    async def send(sent: Sent) -> Ending:
+        answer = await deribit.write(request.method, request.params, sent)
+        order, trades = wire.placed(answer.result)
+        if (order.label, order.instrument_name, order.direction.value) != (label, params.instrument_name, params.side):
+            raise BadVenueData(VENUE, "result.order", "the order that was placed")
+        return placed(order, trades, answer.as_of)
+
+    return Plan(VENUE, account, send, request.journal(currency=instrument.currency), client_order_id=label)
+
+
+def _objections(params: PlaceOrder, instrument: Instrument, venue_now: datetime) -> Sequence[Reason]:
+    reasons = [*rules.not_tradable(instrument, venue_now), *rules.wrong_amount("amount", params.amount, instrument)]
+    if params.advanced is not None:
+        reasons += rules.wrong_advanced(params.advanced, instrument)
+    elif params.price is not None:
+        reasons += rules.off_grid("price", params.price, instrument)
+    if params.trigger_price is not None:
+        reasons += rules.off_trigger_grid(params.trigger_price, instrument)
+    if params.display_amount is not None:
+        reasons += rules.wrong_display(params.display_amount, params.amount, instrument)
+    return reasons
+
+
+def _order_request(params: PlaceOrder, label: str) -> Request:
+    """Build the request. What Deribit would choose by itself is always said, so that no default of its surprises."""
+    lasting = params.time_in_force
+    if lasting is None and params.type in LIMITED:
+        lasting = "good_til_cancelled"
+    return Request(
+        f"private/{params.side}",
+        given(
+            instrument_name=params.instrument_name,
+            amount=params.amount,
+            type=params.type,
+            label=label,
+            price=params.price,
+            time_in_force=lasting,
+            post_only=params.post_only,
+            reject_post_only=params.post_only and params.reject_post_only,
+            reduce_only=params.reduce_only,
+            display_amount=params.display_amount,
+            trigger=params.trigger,
+            trigger_price=params.trigger_price,
+            trigger_offset=params.trigger_offset,
+            advanced=params.advanced,
+            valid_until=until_ms(params.valid_until),
+        ),
+    )
+
+
+class EditOrder(WriteParams):
+    """What to change in an order. What is left out stays as it is."""
+
+    order_id: OrderId = Field(description="Deribit's id of the order.")
+    amount: Amount | None = Field(
+        default=None, description="New whole size as decimal text, the filled part included; in the unit of the order."
+    )
+    price: Price | None = Field(
+        default=None, description="New price as decimal text, in the unit the order was priced in."
+    )
+    trigger_price: Price | None = Field(default=None, description="New trigger price as decimal text.")
+    trigger_offset: Price | None = Field(default=None, description="New distance of a trailing stop, as decimal text.")
+    display_amount: Amount | None = Field(default=None, description="New visible size of an iceberg, as decimal text.")
+    post_only: bool | None = Field(default=None, description="Never take.")
+    reject_post_only: bool | None = Field(
+        default=None,
+        description="With `post_only`: refuse the edit if it would take. False lets Deribit move the price instead. "
+        "Left out, it is true.",
+    )
+    reduce_only: bool | None = Field(default=None, description="Never open or grow a position.")
+    valid_until: Instant | None = Field(
+        default=None, description="Deribit does nothing if its engine comes to it later than this; ISO 8601 with zone."
+    )
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> Self:
+        changes = (self.amount, self.price, self.trigger_price, self.trigger_offset, self.display_amount)
+        if all(change is None for change in (*changes, self.post_only, self.reduce_only)):
+            raise PydanticCustomError(
+                "edit",
+                "at least one of amount, price, trigger_price, trigger_offset, "
+                "display_amount, post_only and reduce_only",
+            )
+        return self
+
+
+@write("deribit.edit_order", finder=find_edited)
+async def edit_order(call: Call, params: EditOrder) -> Plan[OrderOutcome]:
+    """Change an open order in place.
+
+    The order is read first and everything that is not changed is repeated as it stands, so that no default of the
+    venue changes it. `amount` is the new whole size, filled part included. Denied when there is no such order, when it
+    is not open any more, or for the reasons of `deribit.place_order`. Confirmed carries the order as it is now.
+    """
+    deribit = call.use(Deribit)
+    account = deribit.account
+    try:
+        order = wire.one_order((await deribit.read("private/get_order_state", {"order_id": params.order_id})).result)
+    except VenueRefused as refused:
+        if refused.venue_code != str(ORDER_NOT_FOUND):
+            raise
+        return _denied(account, Reason(field="order_id", rule="an order of this account"))
+    if order.order_state.done:
+        rule = f"an open order; this one is {order.order_state.value}"
+        return _denied(account, Reason(field="order_id", rule=rule))
+    instrument = await _instrument(deribit, order.instrument_name)
+    if instrument is None:
+        return _denied(account, Reason(field="order_id", rule="an order on an instrument of this venue"))
+    if reasons := list(_edit_objections(params, order, instrument)):
+        return _denied(account, *reasons)
+    request = _edit_request(params, order)
+
+    async def send(sent: Sent) -> Ending:
+        try:
+            answer = await deribit.write(request.method, request.params, sent)
+        except VenueRefused as refused:
+            if int(refused.venue_code) in INSTRUMENT_CHANGED:
+                deribit.instruments.forget(order.instrument_name)
+            raise
+        edited, trades = wire.placed(answer.result)
+        if edited.order_id != order.order_id:
+            raise BadVenueData(VENUE, "result.order.order_id", "the order that was edited")
+        return placed(edited, trades, answer.as_of)
+
+    return Plan(VENUE, account, send, request.journal(instrument_name=order.instrument_name))
+
+
+def _edit_objections(params: EditOrder, order: Order, instrument: Instrument) -> Sequence[Reason]:
+    reasons: list[Reason] = []
+    if params.amount is not None:
+        reasons += rules.wrong_amount("amount", params.amount, instrument)
+    if params.price is not None:
+        if order.price is None:
+            reasons.append(Reason(field="price", rule="left out for an order without a price"))
+        elif order.advanced is None:
+            reasons += rules.off_grid("price", params.price, instrument)
+    if params.trigger_price is not None:
+        if order.trigger_price is None:
+            reasons.append(Reason(field="trigger_price", rule="left out for an order without a trigger price"))
+        else:
+            reasons += rules.off_trigger_grid(params.trigger_price, instrument)
+    if params.trigger_offset is not None and order.trigger_offset is None:
+        reasons.append(Reason(field="trigger_offset", rule="left out for an order that is no trailing stop"))
+    if params.display_amount is not None:
+        reasons += rules.wrong_display(params.display_amount, params.amount or order.amount, instrument)
+    return reasons
+
+
+def _edit_request(params: EditOrder, order: Order) -> Request:
+    post_only = order.post_only if params.post_only is None else params.post_only
+    return Request(
+        "private/edit",
+        given(
+            order_id=params.order_id,
+            amount=params.amount or order.amount,
+            price=params.price or order.asked_price,
+            post_only=post_only,
+            reject_post_only=post_only and params.reject_post_only is not False,
+            reduce_only=order.reduce_only if params.reduce_only is None else params.reduce_only,
+            trigger_price=params.trigger_price or order.trigger_price,
+            trigger_offset=params.trigger_offset or order.trigger_offset,
+            display_amount=params.display_amount or order.display_amount,
+            advanced=order.advanced,
+            valid_until=until_ms(params.valid_until),
+        ),
+    )
+
+
+class CancelOrder(WriteParams):
+    """Which order to cancel."""
+
+    order_id: OrderId = Field(description="Deribit's id of the order.")
+
+
+class CancelOutcome(WriteOutcome):
+    """What became of a cancel."""
+
+    order: Order | None = Field(default=None, description="The order as Deribit told it; null where it told none.")
+
+
+@write("deribit.cancel_order", finder=find_cancelled)
+async def cancel_order(call: Call, params: CancelOrder) -> Plan[CancelOutcome]:
+    """Cancel one order.
+
+    Sent at once, without looking first. Rejected with venue code 11044 when the order is not open any more and 10004
+    when Deribit does not know it; what was filled before stays filled, see `order.filled_amount`.
+    """
+    deribit = call.use(Deribit)
+    request = Request("private/cancel", {"order_id": params.order_id})
+
+    async def send(sent: Sent) -> Ending:
+        answer = await deribit.write(request.method, request.params, sent)
+        order = wire.one_order(answer.result)
+        if order.order_id != params.order_id:
+            raise BadVenueData(VENUE, "result.order_id", "the order that was cancelled")
+        return Ending(Outcome.CONFIRMED, {"order": order.model_dump(mode="json")}, as_of=answer.as_of)
+
+    return Plan(VENUE, deribit.account, send, request.journal())
+
+
+class CancelAllOrders(WriteParams):
+    """Which orders to cancel: all of them unless narrowed down."""
+
+    currency: Currency | None = Field(default=None, description=CURRENCY + " All of them when left out.")
+    kind: KindName | None = Field(default=None, description=KIND)
+    instrument_name: InstrumentName | None = Field(
+        default=None, description=INSTRUMENT_NAME + " Then neither `currency` nor `kind` is given."
+    )
+
+    @field_validator("instrument_name")
+    @classmethod
+    def _alone(cls, name: str | None, info: ValidationInfo) -> str | None:
+        return alone(name, info)
+
+
+class CancelAllOutcome(WriteOutcome):
+    """What became of a mass cancel."""
+
+    cancelled_count: int | None = Field(
+        default=None, description="How many orders were cancelled; null when only their absence could be proved."
+    )
+    cancelled: list[Order] = Field(
+        default=[], description="The orders that were cancelled; empty when there were none."
+    )
+    skipped: list[Skipped] = Field(
+        default=[], description="Parts that Deribit could not cancel; empty when there are none."
+    )
+
+
+@write("deribit.cancel_all_orders", finder=find_all_cancelled)
+async def cancel_all_orders(call: Call, params: CancelAllOrders) -> Plan[CancelAllOutcome]:
+    """Cancel all orders of the account, or of a currency, a kind or an instrument.
+
+    Orders of the whole account are cancelled, not only those this daemon placed. Rejected when Deribit could cancel no
+    part of what was asked; `skipped` tells the parts that stayed.
+    """
+    deribit = call.use(Deribit)
+    scope = (params.currency, params.kind, params.instrument_name)
+    request = cancel_all_request(*scope)
+
+    async def send(sent: Sent) -> Ending:
+        answer = await deribit.write(request.method, request.params, sent)
+        done, skipped = wire.cancelled(answer.result)
+        detail = {
+            "cancelled_count": len(done),
+            "cancelled": [order.model_dump(mode="json") for order in done],
+            "skipped": [part.model_dump(mode="json") for part in skipped],
+        }
+        if skipped and not done:
+            codes = {part.venue_code for part in skipped}
+            code = codes.pop() if len(codes) == 1 else None
+            reason = Reason(field="venue", rule="no part could be cancelled")
+            return Ending(Outcome.REJECTED, detail, (reason,), venue_code=code, as_of=answer.as_of)
+        return Ending(Outcome.CONFIRMED, detail, as_of=answer.as_of)
+
+    open_before = await _open_before(deribit, *scope)
+    return Plan(VENUE, deribit.account, send, request.journal(open_before=open_before))
+
+
+async def _open_before(
+    deribit: Deribit, currency: str | None, kind: str | None, instrument_name: str | None
+) -> list[str] | None:
+    """Note what is open now, for the finder. A venue too slow to tell does not hold up the cancel."""
+    method, asked = open_orders_request(currency, kind, instrument_name)
+    with anyio.move_on_after(_LOOK_BEFORE_S):
+        try:
+            answer = await deribit.read(method, asked, urgent=True)
+            return sorted(order.order_id for order in wire.orders(answer.result))
+        except UpstreamError:
+            return None
+    return None
+
+
+async def _instrument(deribit: Deribit, name: str) -> Instrument | None:
+    """Return an instrument, or None when the venue says that there is none of this name."""
+    try:
+        return await deribit.instruments.get(name)
+    except VenueRefused as refused:
+        if int(refused.venue_code) in INSTRUMENT_CHANGED:
+            return None
+        raise
+
+
+def _denied(account: str, *reasons: Reason) -> Plan[Any]:
+    return Plan(VENUE, account, None, denied=reasons)

@@ -1,0 +1,17 @@
+"""Parameters that several methods share, in Deribit's own words."""
+
+from typing import Annotated, Literal
+
+from pydantic import StringConstraints
+
+InstrumentName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9]{2,10}$")]
+CurrencyOrAny = Annotated[str, StringConstraints(pattern=r"^([A-Z0-9]{2,10}|any)$")]
+IndexName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,40}$")]
+OrderId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+Label = Annotated[str, StringConstraints(pattern=r"^[ -~]{1,64}$")]
+KindName = Literal["future", "option", "spot", "future_combo", "option_combo"]
+
+CURRENCY = "Settlement currency: BTC, ETH, USDC, USDT, EURR; every `X_USDC` instrument comes under USDC."
+INSTRUMENT_NAME = "The instrument, for example BTC-PERPETUAL, BTC-25DEC26-90000-C or SOL_USDC-PERPETUAL."
+KIND = "Only this kind: future, option, spot, future_combo or option_combo."

@@ -1,0 +1,63 @@
+"""The venue's time is told from its stamps and our monotonic clock alone."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cerberod.venues.venue_time import VenueTime
+
+
+def test_before_the_first_exchange_nothing_is_known() -> None:
+    time = VenueTime()
+    assert time.now_ms(5.0) is None
+    assert time.offset_ms(5.0, 1000) is None
+
+
+def test_a_symmetric_way_is_told_exactly() -> None:
+    time = VenueTime()
+    time.learn(10.0, 10.2, 1_000_100, 1_000_100)
+    assert time.now_ms(10.1) == 1_000_100
+    assert time.now_ms(11.1) == 1_001_100
+    assert time.offset_ms(10.1, 1_003_100) == -3000
+
+
+def test_the_shortest_way_is_believed() -> None:
+    time = VenueTime()
+    time.learn(10.0, 10.01, 1_000_005, 1_000_005)
+    time.learn(11.0, 12.0, 1_001_900, 1_001_900)
+    assert time.now_ms(10.005) == 1_000_005
+
+
+def test_an_old_sample_gives_way_in_the_end() -> None:
+    time = VenueTime()
+    time.learn(0.0, 0.0, 0, 0)
+    for second in range(1, 9):
+        time.learn(second, second + 0.1, 500_050 + second * 1000, 500_050 + second * 1000)
+    assert time.now_ms(10.0) == 510_000
+
+
+def test_forgetting_starts_anew() -> None:
+    time = VenueTime()
+    time.learn(0.0, 0.0, 7, 7)
+    time.forget()
+    assert time.now_ms(0.0) is None
+
+
+@given(
+    st.integers(-86_400_000, 86_400_000),
+    st.lists(
+        st.tuples(st.floats(0.001, 5), st.floats(0, 2), st.floats(0, 2), st.floats(0, 0.5)), min_size=1, max_size=20
+    ),
+)
+def test_the_error_is_at_most_half_the_way(ahead_ms: int, exchanges: list[tuple[float, float, float, float]]) -> None:
+    time, now, ways = VenueTime(), 1000.0, list[float]()
+    for pause, there, back, inside in exchanges:
+        sent = now + pause
+        arrived = sent + there
+        left = arrived + inside
+        now = left + back
+        time.learn(sent, now, arrived * 1000 + ahead_ms, left * 1000 + ahead_ms)
+        ways.append(there + back)
+    told = time.now_ms(now)
+    assert told is not None
+    assert told == pytest.approx(now * 1000 + ahead_ms, abs=min(ways[-8:]) * 500 + 1)
