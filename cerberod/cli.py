@@ -22,8 +22,9 @@ from cerberod.grammar import AUDIT_FILTERS, DEFAULT_BOT_TAG, DEFAULT_URL, read_c
 
 if TYPE_CHECKING:
     from cerberod.app import Ready
+    from cerberod.ids import Environment
     from cerberod.rpc.registry import Method, Registry
-    from cerberod.settings import Settings
+    from cerberod.settings import Secret, Settings
 
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
@@ -106,9 +107,7 @@ def _stdio(options: argparse.Namespace) -> int:
         if client.url is None or client.token is None:
             missing, given = ("URL", "TOKEN") if client.url is None else ("TOKEN", "URL")
             raise Stop(f"CERBEROD_{missing}: must be given with CERBEROD_{given}", EX_CONFIG)
-        from cerberod.transport.bridge import run_bridge
-
-        return run_bridge(client.url, client.token, environment, options.bot_tag)
+        return _bridge(client.url, client.token, environment, options.bot_tag)
     from cerberod import app
 
     settings = _load_settings(sim=options.sim, needs_token=False)
@@ -118,9 +117,24 @@ def _stdio(options: argparse.Namespace) -> int:
         raise Stop(str(refusal), EX_CONFIG) from None
 
 
+def _bridge(url: str, token: "Secret", environment: "Environment", bot_tag: str) -> int:
+    import anyio
+
+    from cerberod.settings import Limits
+    from cerberod.transport.bridge import BridgeEnded, bridge
+    from cerberod.transport.descriptors import claim_stdio
+
+    try:
+        anyio.run(bridge, claim_stdio(), url, token, bot_tag, environment, Limits())
+    except BridgeEnded as ended:
+        raise Stop(str(ended), ended.exit_code) from None
+    return 0
+
+
 def _sim(options: argparse.Namespace) -> int:
     import anyio
 
+    from cerberod import console
     from cerberod.clock import SystemClock
     from cerberod.simulator import ChainFileError, SimulatorConfig, run_simulator
 
@@ -134,7 +148,14 @@ def _sim(options: argparse.Namespace) -> int:
     async def run() -> None:
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
             async with run_simulator(config, SystemClock()) as simulator:
-                _print(console.pairs(simulator.urls.items()))
+                print(console.pairs(simulator.urls.items()))
+                print("\nA daemon trades on it with these settings:")
+                for venue, (client_id, client_secret) in simulator.credentials.items():
+                    suffix = "TESTNET" if venue.endswith("_testnet") else "LIVE"
+                    print(f"DERIBIT_URL_{suffix}={simulator.urls[venue]}")
+                    print(f"DERIBIT_CLIENT_ID_{suffix}={client_id}")
+                    print(f"DERIBIT_CLIENT_SECRET_{suffix}={client_secret}")
+                sys.stdout.flush()
                 async for _ in signals:
                     return
 
@@ -175,6 +196,12 @@ def _call(options: argparse.Namespace) -> int:
     return _judge(options.method, result)
 
 
+def may_write(method: str) -> bool:
+    """Tell from a name whether it is worth half a second to look up what the method does."""
+    namespace, _, tool = method.partition(".")
+    return namespace not in ("session", "rpc") and not tool.startswith("get_")
+
+
 def _params(options: argparse.Namespace) -> dict[str, Any]:
     """Read the params of a call, and give a write an intent, so that a lost answer can be asked for again."""
     from cerberod import arguments
@@ -182,7 +209,7 @@ def _params(options: argparse.Namespace) -> dict[str, Any]:
 
     words: list[str] = options.words
     method: Method | None = None
-    if not options.method.partition(".")[2].startswith("get_"):  # only what may write is worth looking up
+    if may_write(options.method):
         method = _methods().find(options.method)
     try:
         match words:
