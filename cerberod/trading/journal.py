@@ -52,6 +52,9 @@ _MIGRATIONS = (
 
 SCHEMA = len(_MIGRATIONS)
 
+_CHECKED_BYTES = 64 << 20
+"""A journal up to this size is checked whole at start; a bigger one where it is read, so that starting stays quick."""
+
 
 class JournalRefused(Exception):
     """The journal cannot be used as it is; the text is one line that names the file and the remedy."""
@@ -301,7 +304,7 @@ class Journal:
             )
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = FULL")
-        if not fresh:
+        if not fresh and self.path.stat().st_size <= _CHECKED_BYTES:
             found = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
             if found != "ok":
                 raise sqlite3.DatabaseError("quick_check")

@@ -3,15 +3,18 @@
 Knows no venue and no wire. Every write of every venue ends as one of four outcomes and is told by a `WriteOutcome`.
 """
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from cerberod.rpc.registry import Result
+
+logger = logging.getLogger("cerberod.trading")
 
 
 class Outcome(StrEnum):
@@ -67,3 +70,26 @@ class Ending:
     reasons: tuple[Reason, ...] = ()
     venue_code: str | None = None
     as_of: datetime | None = None
+
+
+O = TypeVar("O", bound=WriteOutcome)  # noqa: E741 - read as "outcome"
+
+
+def told(model: type[O], intent: str, client_order_id: str | None, ending: Ending) -> O:
+    """Say an ending in the words of a method's outcome model.
+
+    A detail that does not fit the model is a bug of ours, and no reason to hide how the write ended: it is left out.
+    """
+    common = {
+        "outcome": ending.outcome,
+        "intent": intent,
+        "client_order_id": client_order_id,
+        "reasons": list(ending.reasons),
+        "venue_code": ending.venue_code,
+        "as_of": ending.as_of,
+    }
+    try:
+        return model.model_validate({**common, **ending.detail}, strict=False)
+    except ValidationError as error:
+        logger.error("an outcome does not fit its model", exc_info=error)
+        return model.model_validate(common, strict=False)

@@ -17,7 +17,7 @@ from typing import Annotated, Any, Generic, TypeVar, get_args, get_origin
 
 import anyio
 import orjson
-from pydantic import Field, StringConstraints, ValidationError
+from pydantic import Field, StringConstraints
 
 from cerberod.audit.record import AuditEvent, EventKind
 from cerberod.clock import Clock, iso
@@ -36,7 +36,7 @@ from cerberod.rpc.registry import (
     signature,
 )
 from cerberod.trading.journal import Entry
-from cerberod.trading.orders import Ending, Outcome, Reason, WriteOutcome
+from cerberod.trading.orders import Ending, O, Outcome, Reason, WriteOutcome, told
 from cerberod.trading.recording import NotRecordable, Recorder
 
 logger = logging.getLogger("cerberod.trading")
@@ -55,7 +55,6 @@ class WriteParams(Params):
     )
 
 
-O = TypeVar("O", bound=WriteOutcome)  # noqa: E741
 P = TypeVar("P", bound=WriteParams)
 
 
@@ -201,8 +200,8 @@ class Placing:
     async def _tell_again(self, request: "_Request", entry: Entry, model: type[O]) -> O:
         if entry.params_digest != request.digest:
             raise RpcError(Code.INTENT_REUSED, intent=request.intent, method=entry.method)
-        told = dict(entry.result) if entry.result else _unknown_fields(request.intent, entry.client_order_id)
-        outcome = model.model_validate({**told, "repeated": True}, strict=False)
+        known = dict(entry.result) if entry.result else _unknown_fields(request.intent, entry.client_order_id)
+        outcome = model.model_validate({**known, "repeated": True}, strict=False)
         await self._note(request, outcome, detail={"repeated": True})
         return outcome
 
@@ -280,27 +279,15 @@ class Placing:
         return Ending(Outcome.UNKNOWN, reasons=(reason,))
 
     async def _conclude(self, request: "_Request", plan: Plan[O], ending: Ending, model: type[O]) -> O:
-        common = {
-            "outcome": ending.outcome,
-            "intent": request.intent,
-            "client_order_id": plan.client_order_id,
-            "reasons": list(ending.reasons),
-            "venue_code": ending.venue_code,
-            "as_of": ending.as_of,
-        }
-        try:
-            outcome = model.model_validate({**common, **ending.detail}, strict=False)
-        except ValidationError as error:  # our reading of the answer is wrong: tell what is known without it
-            logger.error("an outcome does not fit its model", exc_info=error)
-            outcome = model.model_validate(common, strict=False)
-        told = _plain(outcome)
-        event = request.event(EventKind.OUTCOME, outcome=ending.outcome.value, detail=told)
+        outcome = told(model, request.intent, plan.client_order_id, ending)
+        result = _plain(outcome)
+        event = request.event(EventKind.OUTCOME, outcome=ending.outcome.value, detail=result)
         request.call.recorded = True
         principal = request.call.principal
         try:
             with anyio.CancelScope(shield=True):
                 await self._recorder.conclude(
-                    principal.environment, principal.bot_tag, request.intent, ending.outcome.value, told, event
+                    principal.environment, principal.bot_tag, request.intent, ending.outcome.value, result, event
                 )
         except NotRecordable:
             return outcome.model_copy(update={"recorded": False})
