@@ -373,4 +373,5 @@ async def recording(records: Records, clock: Clock, *, flush_s: float = FLUSH_S)
             finally:
                 recorder.close()
     finally:
-        records.close()
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(records.close)  # closing folds SQLite's log in, which takes its time
