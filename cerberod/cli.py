@@ -81,16 +81,16 @@ def _serve(options: argparse.Namespace) -> int:
 
 def _announce(ready: "Ready") -> None:
     """Tell the person who started the daemon how to reach it; the token of a throw-away run is told here alone."""
-    token = ready.throwaway_token
-    bearer = "$TOKEN" if token is None else token.reveal()
     lines = [f"cerberod listens at {ready.url} and {ready.http_url}"]
-    if token is not None:
+    if ready.throwaway_token is not None:
+        token = ready.throwaway_token.reveal()
         lines += [
-            f"the token of this run is {bearer}",
+            f"the token of this run is {token}",
             "try it:",
-            f"  wscat -c {ready.url} -H 'Authorization: Bearer {bearer}' -H 'X-Bot-Tag: me' "
-            '-x \'{"jsonrpc":"2.0","id":1,"method":"session.whoami"}\'',
-            f"  CERBEROD_URL={ready.url} CERBEROD_TOKEN={bearer} cerberod call session.whoami",
+            f"  wscat -c {ready.url} -H 'Authorization: Bearer {token}' -H 'X-Bot-Tag: me'",
+            '  > {"jsonrpc":"2.0","id":1,"method":"session.whoami"}',
+            "or:",
+            f"  CERBEROD_URL={ready.url} CERBEROD_TOKEN={token} cerberod call session.whoami",
         ]
     # Whoever started it may have closed its end; the daemon goes on without a reader.
     with contextlib.suppress(OSError):

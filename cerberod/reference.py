@@ -4,17 +4,20 @@ What a caller of one method has to know on one page: params with type, default a
 """
 
 import re
+import shlex
+import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cerberod import __version__
-from cerberod.console import as_json, pairs, table
+from cerberod.console import cell, pairs, table
 from cerberod.rpc.describe import openrpc
 from cerberod.rpc.registry import Registry
 
 Schema = Mapping[str, Any]
 
 MAX_DEPTH = 6
+PAGE_WIDTH = 100
 
 
 def select(registry: Registry, prefix: str) -> Registry:
@@ -37,54 +40,63 @@ def page(registry: Registry, name: str, width: int | None) -> str:
     document = openrpc(select(registry, name), __version__)
     schemas: Schema = document["components"]["schemas"]
     (method,) = document["methods"]
+    width = PAGE_WIDTH if width is None else min(width, PAGE_WIDTH)
     facts = [(word, method[f"x-{word}"]) for word in ("effect", "scope", "cost", "deadline", "since")]
     params = [
-        {
-            "name": each["name"],
-            "type": kind(each["schema"], schemas),
-            "default": "required" if each["required"] else _default(each["schema"]),
-            "description": each["description"],
-        }
+        (each["name"], f"{kind(each['schema'], schemas, null=False)}, {_use(each)}", each["description"])
         for each in method["params"]
     ]
     fields = [
-        {"name": path, "type": kind(schema, schemas), "description": schema.get("description", "")}
+        (path, kind(schema, schemas), schema.get("description", ""))
         for path, schema in _fields(method["result"]["schema"], schemas, "", MAX_DEPTH)
     ]
-    errors = [{"code": each["code"], "message": each["message"]} for each in method["errors"]]
-    parts = [
-        method["name"],
-        "\n".join(filter(None, [method["summary"], "", method["description"]])).rstrip(),
-        pairs(facts, width),
-        _part("params", params, width),
-        _part("result", fields, width),
-        _part("errors", errors, width),
-        f"example\n  {example(method, schemas)}",
-    ]
-    return "\n\n".join(parts)
+    errors = table([{"code": each["code"], "message": each["message"]} for each in method["errors"]])
+    return "\n\n".join(
+        [
+            method["name"],
+            "\n".join(filter(None, [method["summary"], method["description"]])),
+            pairs(facts, width),
+            "params\n" + _definitions(params, width),
+            "result\n" + _definitions(fields, width),
+            "errors\n" + textwrap.indent(errors, "  "),
+            f"example\n  {example(method, schemas)}",
+        ]
+    )
 
 
-def _part(title: str, rows: list[dict[str, Any]], width: int | None) -> str:
-    if not rows:
-        return f"{title}\n  none"
-    *narrow, last = rows[0]
-    lefts = table([{name: row[name] for name in narrow} for row in rows]).split("\n")
-    left = max(map(len, lefts))
-    texts = [(f"{line:<{left}}", row[last]) for line, row in zip(lefts[1:], rows, strict=True)]
-    inner = None if width is None else width - 2
-    body = f"{lefts[0]:<{left}}  {last}\n{pairs(texts, inner)}"
-    return title + "\n" + "\n".join("  " + line for line in body.split("\n"))
+def _definitions(entries: list[tuple[str, str, str]], width: int) -> str:
+    """Write name and type on one line, the meaning below it; types may be long."""
+    lines = []
+    for name, what, meaning in entries:
+        lines += textwrap.wrap(f"{name}  {what}", width, initial_indent="  ", subsequent_indent="    ")
+        lines += textwrap.wrap(meaning, width, initial_indent=" " * 6, subsequent_indent=" " * 6)
+    return "\n".join(lines) or "  none"
+
+
+def _use(param: Mapping[str, Any]) -> str:
+    default = param["schema"].get("default")
+    if param["required"]:
+        return "required"
+    return "optional" if default is None else f"{cell(default)} if left out"
 
 
 def example(method: Mapping[str, Any], schemas: Schema) -> str:
     """Return a command line that calls the method with a word for each required parameter."""
-    words = [f"{each['name']}={kind(each['schema'], schemas).upper()}" for each in method["params"] if each["required"]]
-    shown = [word if " " not in word else f"'{word}'" for word in words]
-    return " ".join(["cerberod call", method["name"], *shown])
+    words = [f"{each['name']}={_sample(each['schema'], schemas)}" for each in method["params"] if each["required"]]
+    return " ".join(["cerberod call", method["name"], *map(shlex.quote, words)])
 
 
-def kind(schema: Schema, schemas: Schema) -> str:
-    """Say in a few words which values a schema allows."""
+def _sample(schema: Schema, schemas: Schema) -> str:
+    resolved = _resolved(schema, schemas)
+    for choices in ("examples", "enum"):
+        if resolved.get(choices):
+            return cell(resolved[choices][0])
+    what = kind(schema, schemas, null=False)
+    return "10" if what == "decimal" else what.split()[0].upper()
+
+
+def kind(schema: Schema, schemas: Schema, *, null: bool = True) -> str:
+    """Say in a few words which values a schema allows; without `null`, only those that can be typed."""
     schema = _resolved(schema, schemas)
     if "enum" in schema:
         return "|".join(map(str, schema["enum"]))
@@ -92,7 +104,8 @@ def kind(schema: Schema, schemas: Schema) -> str:
         return str(schema["const"])
     for joint in ("anyOf", "oneOf"):
         if joint in schema:
-            return " or ".join(dict.fromkeys(kind(part, schemas) for part in schema[joint]))
+            kinds = dict.fromkeys(kind(part, schemas) for part in schema[joint])
+            return " or ".join(each for each in kinds if null or each != "null")
     match schema.get("type"):
         case "array":
             return f"list of {kind(schema.get('items', {}), schemas)}"
@@ -123,13 +136,6 @@ def _range(schema: Schema) -> str:
     if least is None and most is None:
         return ""
     return f" {'' if least is None else least}..{'' if most is None else most}"
-
-
-def _default(schema: Schema) -> str:
-    default = schema.get("default")
-    if default is None or isinstance(default, str):
-        return default or "-"
-    return as_json(default) if not isinstance(default, dict | list) or not default else "…"
 
 
 def _fields(schema: Schema, schemas: Schema, prefix: str, depth: int) -> Iterator[tuple[str, Schema]]:
