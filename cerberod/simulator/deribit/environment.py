@@ -142,7 +142,7 @@ class Environment:
                 raise VenueError(10030)
             if name.startswith("private/"):
                 self._demand(token, request, caller, now_s)
-            return session.call(name, params, self.authority)
+            return session.call(name, params, self.authority, now_s)
         if name == "public/auth":
             return self._auth(params, session, now_s)
         if name == "public/test" and session is not None:

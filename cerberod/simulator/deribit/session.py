@@ -31,16 +31,16 @@ class Session:
         self.silenced = False
         self.heartbeat_s: int | None = None
         self._last_beat_s = 0.0
-        self._asked_s: float | None = None
+        self._asked = False
 
-    def call(self, name: str, params: Params, authority: Authority) -> Any:
+    def call(self, name: str, params: Params, authority: Authority, now_s: float) -> Any:
         """Run one of the methods that exist on a WebSocket only."""
         match name:
             case "public/set_heartbeat":
                 interval = params.required_integer("interval")
                 if interval < _SHORTEST_HEARTBEAT_S:
                     raise invalid("interval", f"value must be >= {_SHORTEST_HEARTBEAT_S}")
-                self.heartbeat_s, self._asked_s, self._last_beat_s = interval, None, 0.0
+                self.heartbeat_s, self._asked, self._last_beat_s = interval, False, now_s
             case "public/disable_heartbeat":
                 self.heartbeat_s = None
             case "private/logout":
@@ -51,21 +51,16 @@ class Session:
 
     def heard_test(self) -> None:
         """Note that the client called public/test, which answers a test request."""
-        self._asked_s = None
+        self._asked = False
 
     def beat(self, now_s: float) -> None:
         """Send what the heartbeat demands at this moment, or end the connection if a test request went unanswered."""
-        if self.heartbeat_s is None:
-            return
-        if self._last_beat_s == 0.0:
-            self._last_beat_s = now_s
-            return
-        if now_s - self._last_beat_s < self.heartbeat_s:
+        if self.heartbeat_s is None or now_s - self._last_beat_s < self.heartbeat_s:
             return
         self._last_beat_s = now_s
-        if self._asked_s is not None:
+        if self._asked:
             self.end()
             return
-        self._asked_s = now_s
+        self._asked = True
         self.send(write_notification("heartbeat", {"type": "heartbeat"}))
         self.send(write_notification("heartbeat", {"type": "test_request"}))
