@@ -1,8 +1,8 @@
 """One connection, driven: frames in, calls run at the same time up to a limit, answers out through a bounded outbox.
 
 Both transports use this one driver; they differ only in where frames come from and how bytes are sent. Beyond the
-in-flight limit reading pauses, so a peer that asks faster than it is answered fills its own socket and nobody else's
-memory.
+in-flight limit a few more calls are read and wait, so that a cancel behind them can overtake; then reading pauses, and
+a peer that asks faster than it is answered fills its own socket and nobody else's memory.
 """
 
 from collections import deque
@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
 import anyio
+from anyio.abc import TaskGroup
 
 from cerberod.rpc.dispatch import Dispatcher
 from cerberod.rpc.envelope import Message
@@ -27,6 +28,8 @@ class ConversationLimits:
     max_in_flight: int
     max_outbox_messages: int
     max_outbox_bytes: int
+    max_waiting: int = 64
+    """Calls read beyond `max_in_flight`, so that a cancel behind them is seen."""
 
 
 class Outbox:
@@ -100,40 +103,65 @@ class Conversation:
         self.outbox = Outbox(limits.max_outbox_messages, limits.max_outbox_bytes)
         self._dispatcher = dispatcher
         self._send = send
-        self._slots = anyio.Semaphore(limits.max_in_flight, fast_acquire=True)
         self._limits = limits
+        self._group: TaskGroup | None = None
+        self._running = 0
+        self._waiting: deque[Message] = deque()
+        self._changed = anyio.Event()
 
     async def run(self, frames: AsyncIterator[bytes | str], *, drain: bool) -> None:
         """Serve frames until they end. With `drain`, finish what runs and send it; else reads end at once.
 
         A write goes on in either case, in the group of the dispatcher that outlives sessions.
         """
-        async with anyio.create_task_group() as group:
-            group.start_soon(self._write_out)
-            async for frame in frames:
-                await self._slots.acquire()
-                message = self.session.read(frame)
-                self._dispatcher.group_for(message, group).start_soon(self._answer, message)
-            if drain:
-                await self.finished()
-            self.outbox.close()
-            group.cancel_scope.cancel()
+        with self._dispatcher.listening(self.session.principal, self.outbox.put):
+            async with anyio.create_task_group() as group:
+                self._group = group
+                group.start_soon(self._write_out)
+                async for frame in frames:
+                    message = self.session.read(frame)
+                    if self._dispatcher.is_urgent(message):
+                        self._dispatcher.group_for(message, group).start_soon(self._answer, message)
+                    elif self._running < self._limits.max_in_flight:
+                        self._start(message)
+                    else:
+                        await self._wait_in_line(message)
+                if drain:
+                    await self.finished()
+                self._group = None
+                self.outbox.close()
+                group.cancel_scope.cancel()
 
     async def finished(self) -> None:
         """Return once every call is answered and every answer sent."""
-        for _ in range(self._limits.max_in_flight):
-            await self._slots.acquire()
+        while self._running or self._waiting:
+            await self._changed.wait()
         await self.outbox.empty()
-        for _ in range(self._limits.max_in_flight):
-            self._slots.release()
+
+    def _start(self, message: Message) -> None:
+        if self._group is not None:
+            self._running += 1
+            self._dispatcher.group_for(message, self._group).start_soon(self._answer_in_turn, message)
+
+    async def _wait_in_line(self, message: Message) -> None:
+        self._waiting.append(message)
+        while len(self._waiting) > self._limits.max_waiting:
+            await self._changed.wait()
+
+    async def _answer_in_turn(self, message: Message) -> None:
+        try:
+            await self._answer(message)
+        finally:
+            self._running -= 1
+            if self._waiting:
+                self._start(self._waiting.popleft())
+            self._changed.set()
+            self._changed = anyio.Event()
 
     async def _answer(self, message: Message) -> None:
-        try:
-            reply = await self._dispatcher.answer(self.session, message)
-            if reply is not None:
-                await self.outbox.put(reply)
-        finally:
-            self._slots.release()
+        reply = await self._dispatcher.answer(self.session, message)
+        if reply is not None:
+            await self.outbox.put(reply)
 
     async def _write_out(self) -> None:
         try:

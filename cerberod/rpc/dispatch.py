@@ -5,7 +5,8 @@ A well-formed single call takes the direct path, a few lines. Batches and everyt
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -64,6 +65,17 @@ class Finished:
 Observer = Callable[[Finished], None]
 
 
+Push = Callable[[bytes], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A session that can be told things."""
+
+    principal: Principal
+    push: Push
+
+
 @dataclass(slots=True)
 class Running:
     """A call in progress, for the operator and for the drain at the end."""
@@ -99,6 +111,7 @@ class Dispatcher:
         self._direct = direct
         self._lasting: TaskGroup | None = None
         self._idle = anyio.Event()
+        self._listeners: dict[str, Listener] = {}
 
     def use_lasting(self, group: TaskGroup | None) -> None:
         """Run writes in this group from now on: it outlives every session, so that a hung-up caller stops none."""
@@ -119,11 +132,43 @@ class Dispatcher:
 
     def group_for(self, message: Message, session_group: TaskGroup) -> TaskGroup:
         """Choose where a message runs: reads end with their session, everything else outlives it."""
-        if self._lasting is not None and isinstance(message, Request):
-            method = self._registry.find(message.method)
-            if method is not None and method.effect is not Effect.READ:
-                return self._lasting
+        method = self._method_of(message)
+        if self._lasting is not None and method is not None and method.effect is not Effect.READ:
+            return self._lasting
         return session_group
+
+    def is_urgent(self, message: Message) -> bool:
+        """Tell whether a message overtakes those that wait."""
+        method = self._method_of(message)
+        return method is not None and method.urgent
+
+    def _method_of(self, message: Message) -> Method | None:
+        return self._registry.find(message.method) if isinstance(message, Request) else None
+
+    @contextmanager
+    def listening(self, principal: Principal, push: Push) -> Iterator[None]:
+        """Let a session be told things it did not ask for, for the length of the block."""
+        self._listeners[principal.session_id] = Listener(principal, push)
+        try:
+            yield
+        finally:
+            del self._listeners[principal.session_id]
+
+    async def notify(self, environment: Environment, bot_tag: str, session_id: str, notification: bytes) -> int:
+        """Push to one session, or, when it is gone, to every session of the same bot; return to how many."""
+        same = self._listeners.get(session_id)
+        told = (
+            [same]
+            if same is not None
+            else [
+                listener
+                for listener in self._listeners.values()
+                if (listener.principal.environment, listener.principal.bot_tag) == (environment, bot_tag)
+            ]
+        )
+        for listener in told:
+            await listener.push(notification)
+        return len(told)
 
     async def answer(self, session: Session, message: Message) -> bytes | None:
         """Return the answer to one message of a session; None when none is owed. Never raises, except cancellation."""
@@ -226,7 +271,7 @@ class Dispatcher:
             raise RpcError(Code.BATCH_REFUSED, method=method.name)
         if method.effect is not Effect.READ and request.id is None:
             raise RpcError(Code.INVALID_REQUEST, rule="a write needs an id: nobody would hear its outcome")
-        if len(self.running) >= self._limits.max_in_flight:
+        if len(self.running) >= self._limits.max_in_flight and not method.urgent:
             raise RpcError(Code.BUSY, limit=self._limits.max_in_flight, retry_after_ms=100)
         return method
 

@@ -74,6 +74,8 @@ class Method:
     handler: Handler
     finder: Callable[..., Awaitable[object]] | None = None
     """For a write: how its outcome is found again at the venue."""
+    urgent: bool = False
+    """Goes before everything else: no limit on calls in flight holds it up. For what ends risk."""
 
     @property
     def namespace(self) -> str:
