@@ -36,7 +36,7 @@ from cerberod.trading.auditing import Auditor
 from cerberod.trading.journal import JournalRefused
 from cerberod.trading.placing import Placing
 from cerberod.trading.recording import NotRecordable, Recorder, recording
-from cerberod.trading.records import load_or_make_key, open_records
+from cerberod.trading.records import Records, load_or_make_key, open_records
 from cerberod.transport.descriptors import Wire, claim_stdio
 from cerberod.transport.sessions import SessionView
 from cerberod.transport.stdio import Ending, StdioSession, stdio_principal
@@ -139,8 +139,9 @@ class Daemon:
     async def _recording(self) -> AsyncIterator[Recorder]:
         settings = self.settings
         key = settings.audit.hmac_key
-        try:
-            records = open_records(
+
+        def opened() -> Records:
+            return open_records(
                 settings.state_dir,
                 settings.audit.file,
                 load_or_make_key(settings.state_dir) if key is None else key.reveal().encode(),
@@ -148,6 +149,9 @@ class Daemon:
                 self.clock,
                 settings.audit.backup_days,
             )
+
+        try:
+            records = await anyio.to_thread.run_sync(opened)
         except (JournalRefused, AuditRefused) as refusal:
             raise StartRefused(str(refusal)) from None
         for repair in records.repairs:

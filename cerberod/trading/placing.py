@@ -169,7 +169,7 @@ class Placing:
         request = _Request(call, intent, params.model_dump(mode="json", exclude={"intent"}))
         async with self._turn((principal.environment, principal.bot_tag, intent)):
             if known_intent:
-                entry = await self._recorder.find(principal.environment, principal.bot_tag, intent)
+                entry = await self._find(principal, intent)
                 if entry is not None:
                     return await self._tell_again(request, entry, model)
             give_up_at = anyio.current_time() + self._deadline_s
@@ -196,6 +196,12 @@ class Placing:
             turn.waiting -= 1
             if not turn.waiting:
                 del self._turns[key]
+
+    async def _find(self, principal: Principal, intent: str) -> Entry | None:
+        try:
+            return await self._recorder.find(principal.environment, principal.bot_tag, intent)
+        except NotRecordable as refusal:
+            raise RpcError(Code.NOT_RECORDABLE, reason=refusal.reason) from None
 
     async def _tell_again(self, request: "_Request", entry: Entry, model: type[O]) -> O:
         if entry.params_digest != request.digest:
@@ -264,6 +270,10 @@ class Placing:
             with anyio.CancelScope(deadline=give_up_at):
                 return await plan.send(sent)
             failure = RpcError(Code.DEADLINE_PASSED)
+        except anyio.get_cancelled_exc_class():
+            if not sent.marked:  # the daemon stops; nothing is out
+                await self._release(request, RpcError(Code.SHUTTING_DOWN))
+            raise
         except VenueRefused as refusal:
             outcome = Outcome.UNKNOWN if refusal.effect_possible else Outcome.REJECTED
             reason = Reason(field="venue", rule=refusal.reason)
