@@ -1,0 +1,208 @@
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio
+import orjson
+from anyio.abc import TaskGroup
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cerberod.rpc.conversation import Conversation, ConversationLimits, Outbox, PeerGone
+from tests.support.small import Daemon, principal, small_daemon
+
+
+def call(id: int, method: str = "test.wait", **params: object) -> bytes:
+    return orjson.dumps({"jsonrpc": "2.0", "id": id, "method": method, "params": params})
+
+
+class Wire:
+    """The far end: frames go in, answers come out, and reading can be stopped."""
+
+    def __init__(self) -> None:
+        self.send_frame, self._frames = anyio.create_memory_object_stream[bytes](1000)
+        self.answers: list[bytes] = []
+        self.taken = 0
+        self.reads = anyio.Event()
+        self.reads.set()
+        self.gone = False
+
+    async def frames(self) -> AsyncIterator[bytes]:
+        async for frame in self._frames:
+            self.taken += 1
+            yield frame
+
+    async def send(self, message: bytes) -> None:
+        await self.reads.wait()
+        if self.gone:
+            raise PeerGone
+        self.answers.append(message)
+
+    def ids(self) -> list[int]:
+        return [orjson.loads(answer)["id"] for answer in self.answers]
+
+    def close(self) -> None:
+        self.send_frame.close()
+
+
+@asynccontextmanager
+async def talking(
+    daemon: Daemon, *, in_flight: int = 4, outbox: tuple[int, int] = (8, 10_000), drain: bool = False
+) -> AsyncIterator[tuple[Wire, Conversation, TaskGroup]]:
+    wire = Wire()
+    session = daemon.dispatcher.open_session(principal())
+    conversation = Conversation(daemon.dispatcher, session, wire.send, ConversationLimits(in_flight, *outbox, max_waiting=0))
+    async with anyio.create_task_group() as lasting:
+        daemon.dispatcher.use_lasting(lasting)
+        async with anyio.create_task_group() as group:
+
+            async def run() -> None:
+                await conversation.run(wire.frames(), drain=drain)
+
+            group.start_soon(run)
+            yield wire, conversation, lasting
+            wire.close()
+    wire._frames.close()
+
+
+async def test_calls_run_at_the_same_time_up_to_the_limit_and_reading_pauses_beyond() -> None:
+    daemon = small_daemon()
+    async with talking(daemon, in_flight=4, drain=True) as (wire, conversation, _):
+        for id in range(20):
+            await wire.send_frame.send(call(id))
+        await anyio.wait_all_tasks_blocked()
+        assert daemon.bench.waiting == 4
+        assert wire.taken == 5  # one frame is held, waiting for a slot
+        assert conversation.session.running == 5
+        daemon.bench.gate.set()
+    assert sorted(wire.ids()) == list(range(20))
+
+
+async def test_a_fast_answer_overtakes_a_slow_one() -> None:
+    daemon = small_daemon()
+    async with talking(daemon, drain=True) as (wire, _, _lasting):
+        await wire.send_frame.send(call(1))
+        await wire.send_frame.send(call(2, "test.blob", size=1))
+        await anyio.wait_all_tasks_blocked()
+        assert wire.ids() == [2]
+        daemon.bench.gate.set()
+    assert wire.ids() == [2, 1]
+
+
+async def test_a_peer_that_does_not_read_fills_its_outbox_and_then_stops_being_read() -> None:
+    daemon = small_daemon()
+    async with talking(daemon, in_flight=2, outbox=(3, 10_000), drain=True) as (wire, conversation, _):
+        wire.reads = anyio.Event()
+        for id in range(50):
+            await wire.send_frame.send(call(id, "test.blob", size=10))
+        await anyio.wait_all_tasks_blocked()
+        assert len(conversation.outbox) == 3
+        assert wire.taken <= 3 + 2 + 1
+        wire.reads.set()
+    assert sorted(wire.ids()) == list(range(50))
+
+
+async def test_when_the_peer_leaves_reads_end_and_writes_go_on() -> None:
+    daemon = small_daemon()
+    async with talking(daemon) as (wire, _, _lasting):
+        await wire.send_frame.send(call(1))
+        await wire.send_frame.send(call(2, "test.write", what="slow", intent="i"))
+        await anyio.wait_all_tasks_blocked()
+        assert daemon.bench.waiting == 2
+        wire.close()
+        await anyio.wait_all_tasks_blocked()
+        assert (daemon.bench.waiting, daemon.bench.cancelled) == (1, 1)
+        daemon.bench.gate.set()
+    assert daemon.bench.done == ["i"]
+    assert wire.answers == []
+
+
+async def test_a_drain_finishes_and_sends_what_runs() -> None:
+    daemon = small_daemon()
+    async with talking(daemon, drain=True) as (wire, _, _lasting):
+        await wire.send_frame.send(call(1))
+        await wire.send_frame.send(call(2, "test.write", what="slow", intent="i"))
+        await anyio.wait_all_tasks_blocked()
+        wire.close()
+        await anyio.wait_all_tasks_blocked()
+        assert daemon.bench.waiting == 2
+        daemon.bench.gate.set()
+    assert sorted(wire.ids()) == [1, 2]
+
+
+async def test_a_peer_that_is_gone_loses_its_answers_and_nothing_else() -> None:
+    daemon = small_daemon()
+    async with talking(daemon, outbox=(1, 100)) as (wire, conversation, _):
+        wire.gone = True
+        for id in range(10):
+            await wire.send_frame.send(call(id, "test.write", what="x", intent=str(id)))
+        await anyio.wait_all_tasks_blocked()
+        assert len(daemon.bench.done) == 10
+        assert len(conversation.outbox) == 0
+
+
+async def test_finished_waits_for_what_runs_and_lets_calls_through_again() -> None:
+    daemon = small_daemon()
+    async with talking(daemon, drain=True) as (wire, conversation, lasting):
+        await wire.send_frame.send(call(1))
+        await anyio.wait_all_tasks_blocked()
+        done: list[str] = []
+
+        async def finish() -> None:
+            await conversation.finished()
+            done.append("finished")
+
+        lasting.start_soon(finish)
+        await anyio.wait_all_tasks_blocked()
+        assert done == []
+        daemon.bench.gate.set()
+        await anyio.wait_all_tasks_blocked()
+        assert done == ["finished"]
+        await wire.send_frame.send(call(2, "test.blob", size=1))
+    assert wire.ids() == [1, 2]
+
+
+async def test_an_outbox_closed_while_a_message_is_on_its_way_stays_empty() -> None:
+    """The sender may come back from the socket after the session has ended."""
+    outbox = Outbox(2, 100)
+    await outbox.put(b"message")
+    assert await outbox.first() == b"message"
+    outbox.close()
+    outbox.sent()
+    await outbox.put(b"late")
+    assert (len(outbox), outbox.queued_bytes) == (0, 0)
+    await outbox.empty()
+
+
+async def test_one_message_beyond_the_bound_passes_alone() -> None:
+    outbox = Outbox(2, 10)
+    await outbox.put(b"x" * 50)
+    with anyio.move_on_after(0) as full:
+        await outbox.put(b"y")
+    assert full.cancelled_caught
+    outbox.sent()
+    await outbox.put(b"y")
+    assert outbox.queued_bytes == 1
+
+
+@given(st.lists(st.integers(0, 30) | st.just("send"), max_size=40))
+async def test_an_outbox_never_exceeds_its_bound_and_loses_nothing(moves: list[int | str]) -> None:
+    outbox, sent = Outbox(3, 40), list[bytes]()
+    puts: list[bytes] = []
+
+    async with anyio.create_task_group() as group:
+        for number, move in enumerate(moves):
+            if isinstance(move, int):
+                puts.append(bytes([number]) * move)
+                group.start_soon(outbox.put, puts[-1])
+            elif len(outbox):
+                sent.append(await outbox.first())
+                outbox.sent()
+            await anyio.lowlevel.checkpoint()
+            assert len(outbox) <= 3
+            assert outbox.queued_bytes <= 40
+        while len(sent) < len(puts):
+            sent.append(await outbox.first())
+            outbox.sent()
+            assert outbox.queued_bytes <= 40
+    assert sorted(sent) == sorted(puts)
+    assert outbox.queued_bytes == 0

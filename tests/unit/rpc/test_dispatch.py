@@ -1,0 +1,237 @@
+from dataclasses import replace
+from typing import Any
+
+import anyio
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cerberod.errors import Code, InvalidParams
+from cerberod.ids import Environment
+from cerberod.rpc.dispatch import Finished, Phase, validate
+from cerberod.rpc.envelope import Malformed, Request
+from cerberod.rpc.registry import Deadline, Effect
+from tests.support.small import CANARY, LIMITS, Daemon, Subtract, principal, small_daemon
+
+SUBTRACT = {"minuend": 5, "subtrahend": 3}
+
+
+async def ask(daemon: Daemon, method: str, params: Any = None, *, id: Any = 1, **who: Any) -> Any:
+    """Call one method and return the parsed answer."""
+    session = daemon.dispatcher.open_session(principal(**who))
+    body: dict[str, Any] = {"jsonrpc": "2.0", "method": method, "params": {} if params is None else params}
+    if id is not None:
+        body["id"] = id
+    answer = await daemon.dispatcher.answer(session, session.read(orjson.dumps(body)))
+    return None if answer is None else orjson.loads(answer)
+
+
+def code(answer: Any) -> int:
+    found = answer["error"]["code"]
+    assert isinstance(found, int)
+    return found
+
+
+@pytest.mark.parametrize("direct", [True, False])
+async def test_a_call_is_answered_and_observed(direct: bool) -> None:
+    daemon = small_daemon(direct=direct)
+    answer = await ask(daemon, "test.subtract", SUBTRACT, id="a")
+    assert answer == {"jsonrpc": "2.0", "id": "a", "result": {"difference": 2}}
+    (finished,) = daemon.calls
+    assert (finished.code, finished.params, finished.call.method) == (0, SUBTRACT, "test.subtract")
+    assert finished.method is not None
+    assert finished.duration_s >= 0
+
+
+@pytest.mark.parametrize("direct", [True, False])
+async def test_the_request_id_joins_error_and_record(direct: bool) -> None:
+    daemon = small_daemon(direct=direct)
+    answer = await ask(daemon, "no.such")
+    (finished,) = daemon.calls
+    assert answer["error"]["data"]["request_id"] == finished.call.request_id
+    assert (finished.code, finished.method) == (Code.METHOD_NOT_FOUND, None)
+
+
+async def test_a_handler_sees_its_own_environment_only() -> None:
+    daemon = small_daemon()
+    for environment in Environment:
+        answer = await ask(daemon, "test.echo", {"text": "x"}, environment=environment)
+        assert answer["result"]["environment"] == environment
+        await ask(daemon, "test.write", {"what": "x", "intent": environment.value}, environment=environment)
+        assert daemon.benches[environment].done == [environment.value]
+
+
+@pytest.mark.parametrize(("phase", "expected"), [("starting", Code.NOT_READY), ("draining", Code.SHUTTING_DOWN)])
+async def test_calls_are_refused_unless_the_daemon_is_ready(phase: str, expected: Code) -> None:
+    daemon = small_daemon(phase=Phase(phase))
+    assert code(await ask(daemon, "test.write", {"what": "x"})) == expected
+    assert daemon.bench.done == []
+
+
+async def test_a_scope_is_checked_before_params() -> None:
+    daemon = small_daemon()
+    refused = await ask(daemon, "test.write", {"nonsense": 1}, scopes=frozenset({"read"}))
+    assert code(refused) == Code.NOT_ALLOWED
+    assert refused["error"]["data"]["scope"] == "trade"
+
+
+async def test_beyond_the_limit_of_all_calls_one_is_told_busy() -> None:
+    daemon = small_daemon(limits=replace(LIMITS, max_in_flight=1))
+    async with anyio.create_task_group() as group:
+        group.start_soon(ask, daemon, "test.wait")
+        await daemon.bench.arrived.wait()
+        busy = await ask(daemon, "test.subtract", SUBTRACT)
+        assert code(busy) == Code.BUSY
+        assert busy["error"]["data"]["retry_after_ms"] > 0
+        daemon.bench.gate.set()
+    assert (await ask(daemon, "test.subtract", SUBTRACT))["result"] == {"difference": 2}
+    assert daemon.dispatcher.running == {}
+
+
+async def test_a_read_ends_at_its_deadline_and_a_write_does_not() -> None:
+    limits = replace(LIMITS, deadlines_s={**LIMITS.deadlines_s, Deadline.READ: 0.0, Deadline.WRITE: 0.0})
+    daemon = small_daemon(limits=limits)
+    assert code(await ask(daemon, "test.wait")) == Code.DEADLINE_PASSED
+    answers: list[Any] = []
+
+    async def write() -> None:
+        answers.append(await ask(daemon, "test.write", {"what": "slow"}))
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(write)
+        await daemon.bench.arrived.wait()
+        daemon.bench.gate.set()
+    assert answers[0]["result"]["outcome"] == "confirmed"
+
+
+@pytest.mark.parametrize("direct", [True, False])
+async def test_the_unforeseen_tells_the_caller_nothing(direct: bool, caplog: pytest.LogCaptureFixture) -> None:
+    daemon = small_daemon(direct=direct)
+    answer = await ask(daemon, "test.fail")
+    assert code(answer) == Code.INTERNAL_ERROR
+    assert answer["error"]["data"].keys() == {"request_id"}
+    assert CANARY not in str(answer)
+    errors = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert [record.getMessage() for record in errors] == ["call failed"]
+
+
+async def test_a_big_result_of_a_write_is_no_error() -> None:
+    daemon = small_daemon(limits=replace(LIMITS, max_reply_bytes=100))
+    assert code(await ask(daemon, "test.blob", {"size": 200})) == Code.REPLY_TOO_BIG
+    answer = await ask(daemon, "test.write", {"what": "x" * 200})
+    assert answer["result"]["outcome"] == "confirmed"
+
+
+async def test_a_caller_who_hangs_up_stands_in_the_records() -> None:
+    daemon = small_daemon()
+    async with anyio.create_task_group() as group:
+        group.start_soon(ask, daemon, "test.wait")
+        await daemon.bench.arrived.wait()
+        group.cancel_scope.cancel()
+    assert [finished.code for finished in daemon.calls] == [Code.HUNG_UP]
+    assert daemon.bench.cancelled == 1
+    assert daemon.dispatcher.running == {}
+
+
+async def test_writes_run_where_they_outlive_their_session() -> None:
+    daemon = small_daemon()
+    async with anyio.create_task_group() as lasting, anyio.create_task_group() as session_group:
+        daemon.dispatcher.use_lasting(lasting)
+        chosen = {
+            name: daemon.dispatcher.group_for(Request(name, {}, 1), session_group)
+            for name in ("test.write", "test.admin", "test.subtract", "no.such")
+        }
+        assert chosen == {
+            "test.write": lasting,
+            "test.admin": lasting,
+            "test.subtract": session_group,
+            "no.such": session_group,
+        }
+        malformed = daemon.dispatcher.open_session(principal()).read(b"x")
+        assert isinstance(malformed, Malformed)
+        assert daemon.dispatcher.group_for(malformed, session_group) is session_group
+
+
+async def test_a_drain_waits_for_the_effects_it_names() -> None:
+    daemon = small_daemon()
+    dispatcher, idle = daemon.dispatcher, list[str]()
+
+    async def wait(*effects: Effect) -> None:
+        await dispatcher.wait_idle(*effects)
+        idle.append("+".join(effects))
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(ask, daemon, "test.write", {"what": "slow"})
+        await daemon.bench.arrived.wait()
+        dispatcher.phase = Phase.DRAINING
+        await dispatcher.wait_idle(Effect.READ)
+        group.start_soon(wait, Effect.READ, Effect.WRITE)
+        await anyio.wait_all_tasks_blocked()
+        assert idle == []
+        daemon.bench.gate.set()
+    assert idle == ["read+write"]
+    assert daemon.bench.done == ["slow"]
+
+
+async def test_observers_hear_of_every_ending() -> None:
+    heard: list[Finished] = []
+    daemon = small_daemon(observer=heard.append)
+    for method, params in [("test.subtract", SUBTRACT), ("test.subtract", {}), ("test.fail", {}), ("no.such", {})]:
+        await ask(daemon, method, params)
+    await ask(daemon, "test.echo", {"text": "x"}, id=None)
+    await ask(daemon, "test.write", {"what": "x"}, id=None)
+    assert [finished.code for finished in heard] == [0, -32602, -32603, -32601, 0, -32600]
+    assert daemon.bench.done == []
+
+
+@given(st.lists(st.sampled_from(["test.subtract", "test.nan", "test.write", "no.such", "test.fail"]), max_size=8))
+async def test_answers_of_a_batch_stand_in_the_order_of_its_items(methods: list[str]) -> None:
+    daemon = small_daemon()
+    session = daemon.dispatcher.open_session(principal())
+    items = [{"jsonrpc": "2.0", "id": index, "method": name, "params": {}} for index, name in enumerate(methods)]
+    answer = await daemon.dispatcher.answer(session, session.read(orjson.dumps(items)))
+    assert answer is not None
+    answers = orjson.loads(answer)
+    if methods:
+        assert [each["id"] for each in answers] == list(range(len(methods)))
+    assert session.running == 0
+    assert daemon.bench.done == []
+
+
+@given(
+    st.sampled_from(["test.subtract", "test.echo", "test.write", "test.refuse", "test.admin", "x"]),
+    st.dictionaries(st.sampled_from(["minuend", "subtrahend", "text", "what", "z"]), st.integers() | st.text()),
+)
+async def test_both_paths_answer_alike(method: str, params: dict[str, Any]) -> None:
+    try:
+        orjson.dumps(params)
+    except orjson.JSONEncodeError:
+        return
+    answers = [_plain(await ask(small_daemon(direct=direct), method, params)) for direct in (True, False)]
+    assert answers[0] == answers[1]
+
+
+def _plain(answer: Any) -> Any:
+    answer.get("error", {}).get("data", {}).pop("request_id", None)
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("params", "fields"),
+    [
+        ({"minuend": 1}, ["subtrahend"]),
+        ({"minuend": True, "subtrahend": "1"}, ["minuend", "subtrahend"]),
+        ({"minuend": 1, "subtrahend": 2, "k" * 500: 1}, ["k" * 128]),
+        ({"minuend": 1, "subtrahend": 2, **{f"k{n}": n for n in range(50)}}, [f"k{n}" for n in range(10)]),
+    ],
+)
+def test_problems_name_fields_and_never_values(params: dict[str, Any], fields: list[str]) -> None:
+    with pytest.raises(InvalidParams) as caught:
+        validate(Subtract, params)
+    assert [problem["field"] for problem in caught.value.data["problems"]] == fields
+    assert caught.value.data["problem_count"] >= len(fields)
+
+
+def test_good_params_come_back_as_their_model() -> None:
+    assert validate(Subtract, SUBTRACT) == Subtract(minuend=5, subtrahend=3)
