@@ -135,7 +135,7 @@ def _json(value: object, status: int = 200) -> web.Response:
 
 
 def _bad(text: str) -> web.HTTPBadRequest:
-    return web.HTTPBadRequest(body=orjson.dumps({"error": text}), content_type="application/json")
+    return web.HTTPBadRequest(text=orjson.dumps({"error": text}).decode(), content_type="application/json")
 
 
 async def _body(request: web.Request, allowed: set[str]) -> dict[str, Any]:

@@ -50,7 +50,8 @@ class TickGrid:
         """Return the lowest price of the grid that is not below `price`."""
         exact = Decimal(repr(round(price, 10))) if isinstance(price, float) else price
         step = self._step(exact)
-        return -(-exact // step) * step
+        steps, rest = divmod(exact, step)
+        return (steps + (1 if rest > 0 else 0)) * step
 
     def next_up(self, price: Decimal) -> Decimal:
         """Return the grid price after `price`."""

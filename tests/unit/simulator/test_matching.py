@@ -158,7 +158,7 @@ def test_nothing_is_lost_the_book_never_crosses_and_queues_are_honest(
                     assert fill.price <= limit if own_side is Side.BUY else fill.price >= limit
         bid, ask = book.best(Side.BUY), book.best(Side.SELL)
         assert bid is None or ask is None or bid < ask
-    for name, amount in asked.items():
+    for name, wanted in asked.items():
         resting = book.resting(name)
         left = resting.remaining if resting is not None else cancelled.get(name, D(0))
-        assert filled[name] + left == amount
+        assert filled[name] + left == wanted
