@@ -16,6 +16,9 @@ from cerberod.rpc.dispatch import Dispatcher
 from cerberod.rpc.envelope import Message
 from cerberod.rpc.session import Session
 
+MAX_URGENT = 256
+"""Cancels of one session that run at once. Far more than a bot has reason to send, and still a bound."""
+
 
 class PeerGone(Exception):
     """Raised by a transport's `send`: the peer will hear nothing more."""
@@ -106,6 +109,7 @@ class Conversation:
         self._limits = limits
         self._group: TaskGroup | None = None
         self._running = 0
+        self._urgent = 0
         self._waiting: deque[Message] = deque()
         self._changed = anyio.Event()
 
@@ -117,26 +121,33 @@ class Conversation:
         with self._dispatcher.listening(self.session.principal, self.outbox.put):
             async with anyio.create_task_group() as group:
                 self._group = group
-                group.start_soon(self._write_out)
-                async for frame in frames:
-                    message = self.session.read(frame)
-                    if self._dispatcher.is_urgent(message):
-                        self._dispatcher.group_for(message, group).start_soon(self._answer, message)
-                    elif self._running < self._limits.max_in_flight:
-                        self._start(message)
-                    else:
-                        await self._wait_in_line(message)
-                if drain:
-                    await self.finished()
-                self._group = None
-                self.outbox.close()
-                group.cancel_scope.cancel()
+                try:
+                    group.start_soon(self._write_out)
+                    async for frame in frames:
+                        await self._take(self.session.read(frame), group)
+                    if drain:
+                        await self.finished()
+                finally:  # however it ends: calls that outlive the session must not start others in its group
+                    self._group = None
+                    self.outbox.close()
+                    group.cancel_scope.cancel()
 
     async def finished(self) -> None:
         """Return once every call is answered and every answer sent."""
-        while self._running or self._waiting:
+        while self._running or self._urgent or self._waiting:
             await self._changed.wait()
         await self.outbox.empty()
+
+    async def _take(self, message: Message, group: TaskGroup) -> None:
+        if self._dispatcher.is_urgent(message):
+            while self._urgent >= MAX_URGENT:
+                await self._changed.wait()
+            self._urgent += 1
+            self._dispatcher.group_for(message, group).start_soon(self._answer_at_once, message)
+        elif self._running < self._limits.max_in_flight:
+            self._start(message)
+        else:
+            await self._wait_in_line(message)
 
     def _start(self, message: Message) -> None:
         if self._group is not None:
@@ -155,8 +166,18 @@ class Conversation:
             self._running -= 1
             if self._waiting:
                 self._start(self._waiting.popleft())
-            self._changed.set()
-            self._changed = anyio.Event()
+            self._tell()
+
+    async def _answer_at_once(self, message: Message) -> None:
+        try:
+            await self._answer(message)
+        finally:
+            self._urgent -= 1
+            self._tell()
+
+    def _tell(self) -> None:
+        self._changed.set()
+        self._changed = anyio.Event()
 
     async def _answer(self, message: Message) -> None:
         reply = await self._dispatcher.answer(self.session, message)

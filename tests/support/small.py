@@ -152,22 +152,24 @@ def small_registry() -> Registry:
         bench.done.append(order.intent or order.what)
         return Done(outcome="confirmed", what=order.what)
 
-    registry.add(
-        Method(
-            name="test.write",
-            effect=Effect.WRITE,
-            scope="trade",
-            cost=1,
-            deadline=Deadline.WRITE,
-            since="0.1",
-            params=Order,
-            result=Done,
-            summary="Do something once.",
-            text="",
-            handler=write,
-            finder=_found,
+    for name, urgent in (("test.write", False), ("test.cancel", True)):
+        registry.add(
+            Method(
+                name=name,
+                urgent=urgent,
+                effect=Effect.WRITE,
+                scope="trade",
+                cost=1,
+                deadline=Deadline.WRITE,
+                since="0.1",
+                params=Order,
+                result=Done,
+                summary="Do something once.",
+                text="",
+                handler=write,
+                finder=_found,
+            )
         )
-    )
     registry.freeze()
     return registry
 

@@ -3,10 +3,12 @@ from contextlib import asynccontextmanager
 
 import anyio
 import orjson
+import pytest
 from anyio.abc import TaskGroup
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cerberod.rpc import conversation as conversation_module
 from cerberod.rpc.conversation import Conversation, ConversationLimits, Outbox, PeerGone
 from tests.support.small import Daemon, principal, small_daemon
 
@@ -46,11 +48,16 @@ class Wire:
 
 @asynccontextmanager
 async def talking(
-    daemon: Daemon, *, in_flight: int = 4, outbox: tuple[int, int] = (8, 10_000), drain: bool = False
+    daemon: Daemon,
+    *,
+    in_flight: int = 4,
+    waiting: int = 0,
+    outbox: tuple[int, int] = (8, 10_000),
+    drain: bool = False,
 ) -> AsyncIterator[tuple[Wire, Conversation, TaskGroup]]:
     wire = Wire()
     session = daemon.dispatcher.open_session(principal())
-    conversation = Conversation(daemon.dispatcher, session, wire.send, ConversationLimits(in_flight, *outbox, max_waiting=0))
+    conversation = Conversation(daemon.dispatcher, session, wire.send, ConversationLimits(in_flight, *outbox, waiting))
     async with anyio.create_task_group() as lasting:
         daemon.dispatcher.use_lasting(lasting)
         async with anyio.create_task_group() as group:
@@ -138,6 +145,63 @@ async def test_a_peer_that_is_gone_loses_its_answers_and_nothing_else() -> None:
         await anyio.wait_all_tasks_blocked()
         assert len(daemon.bench.done) == 10
         assert len(conversation.outbox) == 0
+
+
+async def test_a_cancel_overtakes_calls_that_wait() -> None:
+    daemon = small_daemon()
+    async with talking(daemon, in_flight=1, waiting=5, drain=True) as (wire, _, _lasting):
+        for id in range(3):
+            await wire.send_frame.send(call(id))
+        await wire.send_frame.send(call(9, "test.cancel", what="cancel", intent="c"))
+        await anyio.wait_all_tasks_blocked()
+        assert (daemon.bench.waiting, daemon.bench.done, wire.ids()) == (1, ["c"], [9])
+        daemon.bench.gate.set()
+    assert wire.ids() == [9, 0, 1, 2]
+
+
+async def test_a_drain_waits_for_cancels_too() -> None:
+    daemon = small_daemon()
+    async with talking(daemon, drain=True) as (wire, _, _lasting):
+        await wire.send_frame.send(call(1, "test.cancel", what="slow", intent="c"))
+        wire.close()
+        await anyio.wait_all_tasks_blocked()
+        daemon.bench.gate.set()
+    assert wire.ids() == [1]
+
+
+async def test_cancels_are_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conversation_module, "MAX_URGENT", 3)
+    daemon = small_daemon()
+    async with talking(daemon, drain=True) as (wire, _, _lasting):
+        for id in range(20):
+            await wire.send_frame.send(call(id, "test.cancel", what="slow", intent=str(id)))
+        await anyio.wait_all_tasks_blocked()
+        assert (daemon.bench.waiting, wire.taken) == (3, 4)
+        daemon.bench.gate.set()
+    assert len(wire.answers) == 20
+
+
+async def test_a_write_that_outlives_a_session_cut_off_starts_nothing_in_it() -> None:
+    daemon, wire = small_daemon(), Wire()
+    limits = ConversationLimits(1, 8, 10_000, 5)
+    conversation = Conversation(daemon.dispatcher, daemon.dispatcher.open_session(principal()), wire.send, limits)
+    async with anyio.create_task_group() as lasting:
+        daemon.dispatcher.use_lasting(lasting)
+        with anyio.CancelScope() as scope:
+            async with anyio.create_task_group() as group:
+
+                async def run() -> None:
+                    await conversation.run(wire.frames(), drain=True)
+
+                group.start_soon(run)
+                await wire.send_frame.send(call(1, "test.write", what="slow", intent="first"))
+                await wire.send_frame.send(call(2, "test.write", what="x", intent="never started"))
+                await anyio.wait_all_tasks_blocked()
+                scope.cancel()
+        daemon.bench.gate.set()
+    assert daemon.bench.done == ["first"]
+    wire.close()
+    wire._frames.close()
 
 
 async def test_finished_waits_for_what_runs_and_lets_calls_through_again() -> None:
