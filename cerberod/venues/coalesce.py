@@ -10,6 +10,8 @@ from typing import Generic, TypeVar, cast
 import anyio
 from anyio.abc import TaskGroup
 
+from cerberod.errors import Code, RpcError
+
 T = TypeVar("T")
 
 
@@ -26,7 +28,8 @@ class Coalescer:
     async def fetch(self, key: Hashable, fetch: Callable[[], Awaitable[T]]) -> T:
         """Return what `fetch` returns, or what one already under way with the same key returns or raises.
 
-        The upstream work is charged to the call that started the flight.
+        The upstream work is charged to the call that started the flight. Raises `RpcError` (shutting down) when the
+        task group ends before the answer came.
         """
         flight = cast("_Flight[T] | None", self._flights.get(key))
         if flight is None:
@@ -43,12 +46,15 @@ class Coalescer:
                 flight.scope.cancel()
         if flight.error is not None:
             raise flight.error.with_traceback(None)
+        if not flight.arrived:
+            raise RpcError(Code.SHUTTING_DOWN)
         return cast(T, flight.result)
 
     async def _fly(self, key: Hashable, flight: "_Flight[T]") -> None:
         try:
             with flight.scope:
                 flight.result = await flight.fetch()
+                flight.arrived = True
         except Exception as error:  # handed to every waiter, each of which raises it
             flight.error = error
         finally:
@@ -66,5 +72,6 @@ class _Flight(Generic[T]):
         self.scope = anyio.CancelScope()
         self.landed = anyio.Event()
         self.waiters = 0
+        self.arrived = False
         self.result: T | None = None
         self.error: Exception | None = None

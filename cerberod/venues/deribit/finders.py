@@ -16,7 +16,7 @@ from cerberod.errors import UpstreamError, VenueRefused
 from cerberod.rpc.call import Services
 from cerberod.trading.journal import Entry
 from cerberod.trading.orders import Ending, Outcome, Reason
-from cerberod.trading.placing import Finder
+from cerberod.trading.writes import Finder
 from cerberod.venues.deribit.client import Deribit
 from cerberod.venues.deribit.errors import ORDER_NOT_FOUND, VENUE
 from cerberod.venues.deribit.scope import open_orders_request

@@ -18,7 +18,8 @@ from cerberod.errors import BadVenueData, UpstreamError, VenueRefused
 from cerberod.rpc.call import Call
 from cerberod.trading.money import Amount, Price
 from cerberod.trading.orders import Ending, Outcome, Reason, WriteOutcome
-from cerberod.trading.placing import Plan, Sent, WriteParams, order_key_of, write
+from cerberod.trading.placing import write
+from cerberod.trading.writes import Plan, Sent, WriteParams, order_key_of
 from cerberod.venues.deribit import rules
 from cerberod.venues.deribit.client import Deribit
 from cerberod.venues.deribit.errors import INSTRUMENT_CHANGED, ORDER_NOT_FOUND, VENUE
