@@ -27,16 +27,22 @@ from cerberod.introspection import Introspection
 from cerberod.logs import LogSink, RequestLog, setup_logging
 from cerberod.rpc.call import Services
 from cerberod.rpc.dispatch import CallLimits, Dispatcher, Observer, Phase
+from cerberod.rpc.envelope import encode_notification
 from cerberod.rpc.registry import Deadline, Effect, Registry, registry
 from cerberod.sdnotify import notify
 from cerberod.settings import Kind, Secret, Settings, UpstreamSettings
 from cerberod.state import StateRefused, open_state
 from cerberod.stopping import Stop
+from cerberod.trading import methods as trading_methods
 from cerberod.trading.auditing import Auditor
-from cerberod.trading.journal import JournalRefused
+from cerberod.trading.guard import Guard
+from cerberod.trading.journal import Entry, JournalRefused
+from cerberod.trading.methods import Trading
+from cerberod.trading.orders import WriteOutcome
 from cerberod.trading.placing import Placing
 from cerberod.trading.recording import NotRecordable, Recorder, recording
 from cerberod.trading.records import Records, load_or_make_key, open_records
+from cerberod.trading.resolving import Resolver, Tell
 from cerberod.transport.descriptors import Wire, claim_stdio
 from cerberod.transport.sessions import SessionView
 from cerberod.transport.stdio import Ending, StdioSession, stdio_principal
@@ -46,7 +52,7 @@ from cerberod.venues.deribit.login import Credentials
 
 log = logging.getLogger("cerberod")
 
-METHOD_MODULES = (introspection, deribit_methods)
+METHOD_MODULES = (introspection, trading_methods, deribit_methods)
 """Importing them declares every method there is."""
 
 READS_GRACE_S = 1.0
@@ -102,7 +108,6 @@ class Daemon:
         async with self._recording() as recorder:
             self._step("venues")
             async with anyio.create_task_group() as links:
-                placing = Placing(recorder, self.clock, deadline_s=settings.limits.write_deadline_s)
                 services: dict[Environment, Services] = {}
                 dispatcher = Dispatcher(
                     methods(),
@@ -112,11 +117,24 @@ class Daemon:
                     RequestLog(self.sink, self.clock),
                     (Auditor(recorder, reads=settings.audit.reads), *observers),
                 )
+                guard = Guard(await recorder.stops())
+                resolver = Resolver(recorder, registry, services, _teller(dispatcher))
+                placing = Placing(
+                    recorder,
+                    resolver,
+                    guard,
+                    self.clock,
+                    deadline_s=settings.limits.write_deadline_s,
+                    writes_per_account=settings.limits.writes_per_account,
+                )
                 for environment in environments:
                     deribit = await self._start_deribit(settings.venue("deribit", environment), links)
                     about = self._introspection(environment, dispatcher, recorder)
-                    services[environment] = Services(environment, (placing, deribit, about))
+                    trading = Trading(recorder, resolver, guard, registry, self.clock)
+                    services[environment] = Services(environment, (placing, trading, deribit, about))
                 await recorder.note(AuditEvent(EventKind.START, detail={"version": __version__}))
+                self._step("resolving")
+                await links.start(resolver.run)
                 async with anyio.create_task_group() as lasting:
                     dispatcher.use_lasting(lasting)
                     self.recorder, self.dispatcher = recorder, dispatcher
@@ -244,6 +262,15 @@ class Daemon:
             waiting.cancel_scope.cancel()
         with anyio.move_on_after(self.settings.limits.write_deadline_s + 1):
             await self.dispatcher.wait_idle(Effect.WRITE, Effect.ADMIN)
+
+
+def _teller(dispatcher: Dispatcher) -> Tell:
+    async def tell(entry: Entry, outcome: WriteOutcome) -> None:
+        body = outcome.__pydantic_serializer__.to_json(outcome)
+        pushed = encode_notification("orders.resolved", body)
+        await dispatcher.notify(Environment(entry.environment), entry.bot_tag, entry.session_id, pushed)
+
+    return tell
 
 
 def call_limits(settings: Settings) -> CallLimits:

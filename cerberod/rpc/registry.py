@@ -135,6 +135,7 @@ def method(
     cost: int = 1,
     deadline: Deadline = Deadline.READ,
     since: str = "0.1",
+    urgent: bool = False,
     into: Registry = registry,
 ) -> Callable[[Callable[[Call, P], Awaitable[R]]], Callable[[Call, P], Awaitable[R]]]:
     """Declare an async function as a method. Writes to venues are declared with `trading.placing.write` instead."""
@@ -157,6 +158,7 @@ def method(
                 summary=summary,
                 text=text,
                 handler=function,
+                urgent=urgent,
             )
         )
         return function

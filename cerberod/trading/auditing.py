@@ -1,14 +1,17 @@
-"""The audit of what the write path does not record itself: reads, and writes refused before they came to it."""
+"""How a call reads in the audit; and the audit of what the write path does not record itself.
+
+That is reads, and writes refused before they came to the path.
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
 import orjson
 
-from cerberod.audit.record import EventKind
+from cerberod.audit.record import AuditEvent, EventKind
+from cerberod.rpc.call import Call, Principal
 from cerberod.rpc.dispatch import Finished
 from cerberod.rpc.registry import Effect
-from cerberod.trading.placing import audit_event
 from cerberod.trading.recording import Recorder
 
 UNAUDITED_NAMESPACES = frozenset({"session", "rpc"})
@@ -34,3 +37,33 @@ class Auditor:
             params = {"omitted": f"over {MAX_AUDITED_PARAMS} bytes"}
         kind = EventKind.READ if is_read else EventKind.REFUSED
         self._recorder.note_later(audit_event(finished.call, kind, params, code=finished.code))
+
+
+def audit_event(
+    call: Call,
+    kind: EventKind,
+    params: Mapping[str, Any] | None,
+    *,
+    intent: str | None = None,
+    outcome: str | None = None,
+    code: int | None = None,
+    detail: Mapping[str, Any] | None = None,
+) -> AuditEvent:
+    """Describe one call for the audit."""
+    principal: Principal = call.principal
+    return AuditEvent(
+        kind=kind,
+        environment=principal.environment.value,
+        actor=principal.actor,
+        bot_tag=principal.bot_tag,
+        session_id=principal.session_id,
+        request_id=call.request_id,
+        transport=principal.transport,
+        client_ip=principal.client_ip,
+        method=call.method,
+        intent=intent,
+        params=None if params is None else dict(params),
+        outcome=outcome,
+        code=code,
+        detail=None if detail is None else dict(detail),
+    )

@@ -19,6 +19,7 @@ from typing import Any, Literal, NamedTuple, Self
 import orjson
 
 from cerberod.audit.record import Anchor, Anchors, FileSpan
+from cerberod.trading.guard import Scope, Stop, TradingState
 
 Kind = Literal["live", "simulator"]
 
@@ -46,6 +47,13 @@ _MIGRATIONS = (
         name TEXT NOT NULL, first_sequence INTEGER PRIMARY KEY, previous TEXT NOT NULL,
         last_sequence INTEGER NOT NULL, last_hash TEXT NOT NULL, removed INTEGER NOT NULL
     ) STRICT;
+    """,
+    """
+    CREATE TABLE stops (
+        environment TEXT NOT NULL, venue TEXT NOT NULL, bot_tag TEXT NOT NULL,
+        state TEXT NOT NULL, actor TEXT NOT NULL, reason TEXT NOT NULL, at TEXT NOT NULL,
+        PRIMARY KEY (environment, venue, bot_tag)
+    ) STRICT, WITHOUT ROWID;
     """,
 )
 """Script n takes the schema from version n to n + 1."""
@@ -142,7 +150,14 @@ class Release:
     key: IntentKey
 
 
-Change = Begin | Conclude | Release
+@dataclass(frozen=True, slots=True)
+class SetStop:
+    """Put a stop in force, or lift the one of the same scope."""
+
+    stop: Stop
+
+
+Change = Begin | Conclude | Release | SetStop
 
 _INSERT = (
     "INSERT INTO intents (environment, bot_tag, intent, method, params, params_digest, client_order_id, venue, account,"
@@ -240,6 +255,14 @@ class Journal:
         rows = self._db.execute(f"SELECT {_COLUMNS} FROM intents WHERE {_OPEN} ORDER BY begun_at")
         return [entry for entry in map(_entry, rows) if environment in (None, entry.environment)]
 
+    def stops(self) -> list[Stop]:
+        """Return the stops in force."""
+        rows = self._db.execute("SELECT environment, venue, bot_tag, state, actor, reason, at FROM stops")
+        return [
+            Stop(Scope(environment, venue or None, bot_tag or None), TradingState(state), actor, reason, at)
+            for environment, venue, bot_tag, state, actor, reason, at in rows
+        ]
+
     def prune(self, before: str) -> int:
         """Forget intents whose final outcome is older than `before` (ISO 8601 UTC). Returns how many."""
         with self._transaction():
@@ -275,6 +298,13 @@ class Journal:
             case Release():
                 delete = f"DELETE FROM intents WHERE {_BY_KEY} AND outcome IS NULL"
                 return self._db.execute(delete, tuple(map(str, change.key))).rowcount == 1
+            case SetStop(stop=stop):
+                scope = (stop.scope.environment, stop.scope.venue or "", stop.scope.bot_tag or "")
+                self._db.execute("DELETE FROM stops WHERE environment = ? AND venue = ? AND bot_tag = ?", scope)
+                if stop.state is not TradingState.ACTIVE:
+                    row = (*scope, stop.state.value, stop.actor, stop.reason, stop.at)
+                    self._db.execute("INSERT INTO stops VALUES (?,?,?,?,?,?,?)", row)
+                return True
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

@@ -10,84 +10,38 @@ sends. Sending, journal, audit and what the caller is told happen here alone, in
 
 import hashlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Generic, TypeVar, get_args, get_origin
+from typing import Any, get_args, get_origin
 
 import anyio
 import orjson
-from pydantic import Field, StringConstraints
 
 from cerberod.audit.record import AuditEvent, EventKind
 from cerberod.clock import Clock, iso
 from cerberod.errors import Code, RpcError, VenueRefused
-from cerberod.ids import Environment, new_intent, order_key
-from cerberod.rpc.call import Call, Principal, Services
+from cerberod.ids import new_intent
+from cerberod.rpc.call import Call, Principal
 from cerberod.rpc.registry import (
     BadDeclaration,
     Deadline,
     Effect,
     Method,
-    Params,
     Registry,
     documentation,
     registry,
     signature,
 )
-from cerberod.trading.journal import Entry
+from cerberod.trading.auditing import audit_event
+from cerberod.trading.guard import Guard, Stop
+from cerberod.trading.journal import Entry, IntentKey
 from cerberod.trading.orders import Ending, O, Outcome, Reason, WriteOutcome, told
 from cerberod.trading.recording import NotRecordable, Recorder
+from cerberod.trading.resolving import Resolver
+from cerberod.trading.writes import Finder, P, Plan, Prepare, Sent, WriteParams
 
 logger = logging.getLogger("cerberod.trading")
-
-Intent = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,64}$")]
-"""An idempotency key: 1 to 64 printable ASCII characters without blanks."""
-
-
-class WriteParams(Params):
-    """Base of the params of every write."""
-
-    intent: Intent | None = Field(
-        default=None,
-        description="Your idempotency key, unique for your bot tag in this environment for 90 days. A repeat with the "
-        "same intent is answered from the record and sends nothing. Without one the daemon makes one and returns it.",
-    )
-
-
-P = TypeVar("P", bound=WriteParams)
-
-
-class Sent:
-    """The moment from which a write may have had an effect. A transport marks it just before the first byte."""
-
-    def __init__(self) -> None:
-        self.marked = False
-
-    def mark(self) -> None:
-        self.marked = True
-
-
-@dataclass(frozen=True, slots=True)
-class Plan(Generic[O]):
-    """What a write will send, or why it will not."""
-
-    venue: str
-    account: str
-    """The account at the venue that the request acts on, without secrets."""
-    send: Callable[[Sent], Awaitable[Ending]] | None
-    """Sends once, marks `Sent` just before the first byte, and reads the answer. None when denied."""
-    wire: Mapping[str, Any] = field(default_factory=dict)
-    """Exactly what goes out, for the journal; plain JSON values, without credentials."""
-    client_order_id: str | None = None
-    denied: tuple[Reason, ...] = ()
-    """Reasons not to send."""
-
-
-Finder = Callable[[Services, Entry], Awaitable[Ending | None]]
-"""Asks the venue what became of a journaled write. None while the venue cannot tell."""
-
-Prepare = Callable[[Call, P], Awaitable[Plan[O]]]
 
 
 def write(
@@ -97,9 +51,14 @@ def write(
     scope: str = "trade",
     cost: int = 5,
     since: str = "0.1",
+    urgent: bool = False,
     into: Registry = registry,
 ) -> Callable[[Prepare[P, O]], Prepare[P, O]]:
-    """Declare a function that prepares a write as a method whose calls go through the one path of this module."""
+    """Declare a function that prepares a write as a method whose calls go through the one path of this module.
+
+    `urgent` is for what ends risk and can do no harm twice, a cancel: nothing holds it up, no stop, no limit, no record
+    that cannot be made; and while its outcome is unknown a repeat sends it again.
+    """
 
     def declare(prepare: Prepare[P, O]) -> Prepare[P, O]:
         params, returned = signature(name, prepare)
@@ -122,8 +81,9 @@ def write(
                 result=model,
                 summary=summary,
                 text=text,
-                handler=WriteHandler(prepare, model),
+                handler=WriteHandler(prepare, model, urgent=urgent),
                 finder=finder,
+                urgent=urgent,
             )
         )
         return prepare
@@ -134,58 +94,71 @@ def write(
 class WriteHandler:
     """The handler of every write: it can do nothing but take the one path."""
 
-    def __init__(self, prepare: Prepare[Any, Any], outcome: type[WriteOutcome]) -> None:
+    def __init__(self, prepare: Prepare[Any, Any], outcome: type[WriteOutcome], *, urgent: bool) -> None:
         self._prepare = prepare
         self._outcome = outcome
+        self._urgent = urgent
 
     async def __call__(self, call: Call, params: WriteParams) -> WriteOutcome:
-        return await call.use(Placing).place(call, params, self._prepare, self._outcome)
+        return await call.use(Placing).place(call, params, self._prepare, self._outcome, urgent=self._urgent)
 
-
-def order_key_of(call: Call, params: WriteParams, account: str) -> bytes:
-    """Return the 32 bytes from which the venue's client order id of this write is cut."""
-    assert params.intent is not None, "Placing names the intent before a write is prepared"
-    return order_key(call.principal.environment, account, call.principal.bot_tag, params.intent)
-
-
-Key = tuple[Environment, str, str]
+    async def prepare(self, call: Call, params: WriteParams) -> Plan[Any]:
+        """Prepare without sending, for whoever wants to know what would be sent."""
+        return await self._prepare(call, params)
 
 
 class Placing:
     """Takes writes along their path; one for the daemon, shared by both environments."""
 
-    def __init__(self, recorder: Recorder, clock: Clock, *, deadline_s: float) -> None:
+    def __init__(
+        self,
+        recorder: Recorder,
+        resolver: Resolver,
+        guard: Guard,
+        clock: Clock,
+        *,
+        deadline_s: float,
+        writes_per_account: int,
+    ) -> None:
         self._recorder = recorder
+        self._resolver = resolver
+        self._guard = guard
         self._clock = clock
         self._deadline_s = deadline_s
-        self._turns: dict[Key, _Turn] = {}
+        self._writes_per_account = writes_per_account
+        self._turns: dict[IntentKey, _Turn] = {}
+        self._lanes: dict[tuple[str, str, str], anyio.Semaphore] = {}
 
-    async def place(self, call: Call, params: P, prepare: Prepare[P, O], model: type[O]) -> O:
+    async def place(self, call: Call, params: P, prepare: Prepare[P, O], model: type[O], *, urgent: bool = False) -> O:
         """Run one write to its outcome. Raises `RpcError` only while nothing has left the process."""
         principal = call.principal
-        known_intent = params.intent is not None
+        given = params.intent is not None
         intent = params.intent or new_intent()
         params = params.model_copy(update={"intent": intent})
-        request = _Request(call, intent, params.model_dump(mode="json", exclude={"intent"}))
-        async with self._turn((principal.environment, principal.bot_tag, intent)):
-            if known_intent:
-                entry = await self._find(principal, intent)
-                if entry is not None:
-                    return await self._tell_again(request, entry, model)
+        request = _Request(call, intent, params.model_dump(mode="json", exclude={"intent"}), urgent=urgent)
+        async with self._turn(request.key):
+            known = await self._find(request) if given else None
+            if known is not None and not (urgent and not known.resolved and known.params_digest == request.digest):
+                return await self._tell_again(request, known, model)
             give_up_at = anyio.current_time() + self._deadline_s
             with anyio.CancelScope(deadline=give_up_at) as preparing:
                 plan = await prepare(call, params)
             if preparing.cancelled_caught:
                 raise RpcError(Code.DEADLINE_PASSED)
-            if plan.denied:
-                return await self._deny(request, plan, model)
-            entry = await self._record_intent(request, plan)
-            if entry is not None:
-                return await self._tell_again(request, entry, model)
+            if denied := plan.denied or self._stopped(principal, plan, urgent=urgent):
+                return await self._deny(request, denied, model)
+            if known is None:
+                entry = await self._record_intent(request, plan)
+                if entry is not None:
+                    return await self._tell_again(request, entry, model)
             return await self._send(request, plan, model, give_up_at)
 
+    def _stopped(self, principal: Principal, plan: Plan[O], *, urgent: bool) -> tuple[Reason, ...]:
+        stop = self._guard.strictest(principal.environment.value, plan.venue, principal.bot_tag)
+        return () if stop is None or urgent or stop.allows(reduces=plan.reduces) else (objection(stop),)
+
     @asynccontextmanager
-    async def _turn(self, key: Key) -> AsyncIterator[None]:
+    async def _turn(self, key: IntentKey) -> AsyncIterator[None]:
         """Let calls with one intent pass one after the other, so that the second finds what the first recorded."""
         turn = self._turns.setdefault(key, _Turn())
         turn.waiting += 1
@@ -197,10 +170,12 @@ class Placing:
             if not turn.waiting:
                 del self._turns[key]
 
-    async def _find(self, principal: Principal, intent: str) -> Entry | None:
+    async def _find(self, request: "_Request") -> Entry | None:
         try:
-            return await self._recorder.find(principal.environment, principal.bot_tag, intent)
+            return await self._recorder.find(*request.key)
         except NotRecordable as refusal:
+            if request.urgent:
+                return None
             raise RpcError(Code.NOT_RECORDABLE, reason=refusal.reason) from None
 
     async def _tell_again(self, request: "_Request", entry: Entry, model: type[O]) -> O:
@@ -211,13 +186,8 @@ class Placing:
         await self._note(request, outcome, detail={"repeated": True})
         return outcome
 
-    async def _deny(self, request: "_Request", plan: Plan[O], model: type[O]) -> O:
-        outcome = model(
-            outcome=Outcome.DENIED,
-            intent=request.intent,
-            client_order_id=None,
-            reasons=list(plan.denied),
-        )
+    async def _deny(self, request: "_Request", reasons: tuple[Reason, ...], model: type[O]) -> O:
+        outcome = told(model, request.intent, None, Ending(Outcome.DENIED, reasons=reasons))
         return await self._note(request, outcome, detail={"reasons": _plain(outcome)["reasons"]})
 
     async def _note(self, request: "_Request", outcome: O, detail: Mapping[str, Any]) -> O:
@@ -247,9 +217,13 @@ class Placing:
             session_id=principal.session_id,
             begun_at=iso(self._clock.now()),
         )
+        request.entry = entry
         try:
             return await self._recorder.begin(entry, request.event(EventKind.REQUEST, detail={"wire": dict(plan.wire)}))
         except NotRecordable as refusal:
+            if request.urgent:  # a cancel that cannot be recorded is better than none
+                request.unrecorded = True
+                return None
             raise RpcError(Code.NOT_RECORDABLE, reason=refusal.reason) from None
 
     async def _send(self, request: "_Request", plan: Plan[O], model: type[O], give_up_at: float) -> O:
@@ -258,6 +232,16 @@ class Placing:
             await self._release(request, ending)
             raise ending
         return await self._conclude(request, plan, ending, model)
+
+    @asynccontextmanager
+    async def _lane(self, request: "_Request", plan: Plan[O]) -> AsyncIterator[None]:
+        """Let a bounded number of writes of one account be under way; cancels do not wait for them."""
+        if request.urgent:
+            yield
+            return
+        place = (request.call.principal.environment.value, plan.venue, plan.account)
+        async with self._lanes.setdefault(place, anyio.Semaphore(self._writes_per_account)):
+            yield
 
     async def _ending(self, request: "_Request", plan: Plan[O], give_up_at: float) -> Ending | RpcError:
         """Send, and tell how it ended: an outcome, or the error of a request of which nothing left the process."""
@@ -268,7 +252,8 @@ class Placing:
         failure: RpcError
         try:
             with anyio.CancelScope(deadline=give_up_at):
-                return await plan.send(sent)
+                async with self._lane(request, plan):
+                    return await plan.send(sent)
             failure = RpcError(Code.DEADLINE_PASSED)
         except anyio.get_cancelled_exc_class():
             if not sent.marked:  # the daemon stops; nothing is out
@@ -293,26 +278,33 @@ class Placing:
         result = _plain(outcome)
         event = request.event(EventKind.OUTCOME, outcome=ending.outcome.value, detail=result)
         request.call.recorded = True
-        principal = request.call.principal
         try:
             with anyio.CancelScope(shield=True):
-                await self._recorder.conclude(
-                    principal.environment, principal.bot_tag, request.intent, ending.outcome.value, result, event
-                )
+                await self._recorder.conclude(*request.key, ending.outcome.value, result, event)
         except NotRecordable:
+            outcome = outcome.model_copy(update={"recorded": False})
+        if request.unrecorded:
             return outcome.model_copy(update={"recorded": False})
+        if ending.outcome is not Outcome.UNKNOWN:
+            self._resolver.settled(request.key)
+        elif request.entry is not None:
+            self._resolver.pursue(request.entry)
         return outcome
 
     async def _release(self, request: "_Request", failure: RpcError) -> None:
         """Free the intent of a write of which nothing left the process."""
-        principal = request.call.principal
         event = request.event(EventKind.REFUSED, code=int(failure.code))
         request.call.recorded = True
         try:
             with anyio.CancelScope(shield=True):
-                await self._recorder.release(principal.environment, principal.bot_tag, request.intent, event)
+                await self._recorder.release(*request.key, event)
         except NotRecordable:
             logger.error("an unsent intent could not be released", extra={"request_id": request.call.request_id})
+
+
+def objection(stop: Stop) -> Reason:
+    """Say why a stop denies an order."""
+    return Reason(field="trading", rule=f"not while trading is {stop.state.value}; the operator resumes it")
 
 
 @dataclass(slots=True)
@@ -324,10 +316,16 @@ class _Turn:
 class _Request:
     """One write as asked for: what is compared with a repeat, and what is audited."""
 
-    def __init__(self, call: Call, intent: str, params: dict[str, Any]) -> None:
+    def __init__(self, call: Call, intent: str, params: dict[str, Any], *, urgent: bool) -> None:
         self.call = call
         self.intent = intent
         self.params = params
+        self.urgent = urgent
+        self.key = IntentKey(call.principal.environment.value, call.principal.bot_tag, intent)
+        self.entry: Entry | None = None
+        """What the journal holds of it, once it does."""
+        self.unrecorded = False
+        """True when it is sent although it could not be recorded."""
         canonical = orjson.dumps([call.method, params], option=orjson.OPT_SORT_KEYS)
         self.digest = hashlib.sha256(canonical).hexdigest()
 
@@ -340,36 +338,6 @@ class _Request:
         detail: Mapping[str, Any] | None = None,
     ) -> AuditEvent:
         return audit_event(self.call, kind, self.params, intent=self.intent, outcome=outcome, code=code, detail=detail)
-
-
-def audit_event(
-    call: Call,
-    kind: EventKind,
-    params: Mapping[str, Any] | None,
-    *,
-    intent: str | None = None,
-    outcome: str | None = None,
-    code: int | None = None,
-    detail: Mapping[str, Any] | None = None,
-) -> AuditEvent:
-    """Describe one call for the audit."""
-    principal: Principal = call.principal
-    return AuditEvent(
-        kind=kind,
-        environment=principal.environment.value,
-        actor=principal.actor,
-        bot_tag=principal.bot_tag,
-        session_id=principal.session_id,
-        request_id=call.request_id,
-        transport=principal.transport,
-        client_ip=principal.client_ip,
-        method=call.method,
-        intent=intent,
-        params=None if params is None else dict(params),
-        outcome=outcome,
-        code=code,
-        detail=None if detail is None else dict(detail),
-    )
 
 
 def _plain(outcome: WriteOutcome) -> dict[str, Any]:

@@ -22,7 +22,8 @@ import anyio.to_thread
 from cerberod.audit.record import AuditEvent, EventKind
 from cerberod.clock import Clock, iso
 from cerberod.ids import Environment
-from cerberod.trading.journal import Begin, Conclude, Entry, IntentKey, Release
+from cerberod.trading.guard import Stop
+from cerberod.trading.journal import Begin, Conclude, Entry, IntentKey, Release, SetStop
 from cerberod.trading.records import Item, NotDurable, Records, sqlite_name
 
 logger = logging.getLogger("cerberod.recording")
@@ -167,6 +168,18 @@ class Recorder:
         await self._through(work)
         return work.item.effective
 
+    async def set_stop(self, stop: Stop, event: AuditEvent) -> None:
+        """Make a stop, or its end, durable. Completes even when the caller is cancelled.
+
+        Raises `NotRecordable`; it is then owed like an outcome.
+        """
+        event.check()
+        await self._through(_Work(Item((event,), SetStop(stop))))
+
+    async def stops(self) -> list[Stop]:
+        """Return the stops in force, as they stand in the journal."""
+        return await self._read(lambda: self._records.journal.stops())
+
     async def note(self, *events: AuditEvent) -> None:
         """Make audit records durable. Raises `NotRecordable`. Without an audit log this does nothing."""
         if not self.auditing:
@@ -293,7 +306,7 @@ class Recorder:
             if isinstance(change, Begin):
                 if change.entry.key in touched:
                     break
-            elif change is not None:
+            elif isinstance(change, Conclude | Release):
                 touched.add(change.key)
             work = self._queue.popleft()
             work.taken = True
@@ -338,7 +351,7 @@ class Recorder:
     def _keep(self, works: list[_Work], reads: list[AuditEvent]) -> None:
         """After a failed commit: owe what must not be lost, and put reads back where they still have a chance."""
         for work in works:
-            if isinstance(work.item.change, Conclude | Release):
+            if isinstance(work.item.change, Conclude | Release | SetStop):
                 self._owed.append(work.item)
         room = 0 if self.failed_for_good else max(0, READS_WAITING - len(self._reads))
         kept = reads[:room]

@@ -13,7 +13,6 @@ import anyio
 from anyio.abc import TaskGroup
 
 from cerberod.audit.record import AuditEvent, EventKind
-from cerberod.clock import Clock
 from cerberod.errors import RpcError, UpstreamError
 from cerberod.ids import Environment
 from cerberod.rpc.call import Services
@@ -48,13 +47,12 @@ class Resolver:
     """Pursues open writes of all venues and environments."""
 
     def __init__(
-        self, recorder: Recorder, registry: Registry, services: Mapping[Environment, Services], clock: Clock, tell: Tell
+        self, recorder: Recorder, registry: Registry, services: Mapping[Environment, Services], tell: Tell
     ) -> None:
         self.pursuits: dict[IntentKey, Pursuit] = {}
         self._recorder = recorder
         self._registry = registry
         self._services = services
-        self._clock = clock
         self._tell = tell
         self._asking: dict[tuple[str, str], anyio.CapacityLimiter] = {}
         self._group: TaskGroup | None = None

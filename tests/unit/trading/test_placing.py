@@ -18,11 +18,14 @@ from cerberod.errors import BadVenueData, Code, ConnectionLost, RpcError, VenueD
 from cerberod.ids import Environment
 from cerberod.rpc.call import Call, Principal, Services
 from cerberod.rpc.registry import BadDeclaration, Registry
+from cerberod.trading.guard import Guard, Scope, Stop, TradingState
 from cerberod.trading.journal import Entry
 from cerberod.trading.orders import Ending, Outcome, Reason, WriteOutcome
-from cerberod.trading.placing import Placing, Plan, Sent, WriteParams, order_key_of, write
+from cerberod.trading.placing import Placing, write
 from cerberod.trading.recording import Recorder, recording
 from cerberod.trading.records import load_or_make_key, open_records
+from cerberod.trading.resolving import Resolver
+from cerberod.trading.writes import Plan, Sent, WriteParams, order_key_of
 
 Send = Callable[[Sent], Awaitable[Ending]]
 
@@ -41,12 +44,24 @@ class Bench:
     def __init__(self, folder: Path, recorder: Recorder, deadline_s: float) -> None:
         self.audit_file = folder / "audit.jsonl"
         self.recorder = recorder
-        self.placing = Placing(recorder, SystemClock(), deadline_s=deadline_s)
+        self.guard = Guard()
+        self.resolver = Resolver(recorder, Registry(), {}, _nobody)
+        self.placing = Placing(
+            recorder, self.resolver, self.guard, SystemClock(), deadline_s=deadline_s, writes_per_account=4
+        )
         self.sends = 0
         self.prepared: list[Buy] = []
 
     async def buy(
-        self, send: Send, *, bot: str = "bot", denied: tuple[Reason, ...] = (), request_id: str = "r", **params: Any
+        self,
+        send: Send,
+        *,
+        bot: str = "bot",
+        denied: tuple[Reason, ...] = (),
+        request_id: str = "r",
+        urgent: bool = False,
+        reduces: bool = False,
+        **params: Any,
     ) -> Bought:
         async def counted(sent: Sent) -> Ending:
             self.sends += 1
@@ -55,14 +70,15 @@ class Bench:
         async def prepare(call: Call, params: Buy) -> Plan[Bought]:
             self.prepared.append(params)
             key = order_key_of(call, params, "account").hex()
-            return Plan("venue", "account", None if denied else counted, {"price": params.price}, key, denied)
+            sends = None if denied else counted
+            return Plan("venue", "account", sends, {"price": params.price}, key, reduces, denied)
 
         services = Services(Environment.TESTNET, ())
         principal = Principal(
             Environment.TESTNET, "testnet", bot, frozenset({"read", "trade"}), session_id="s", transport="memory"
         )
         call = Call(request_id, "venue.buy", principal, services)
-        return await self.placing.place(call, Buy(**params), prepare, Bought)
+        return await self.placing.place(call, Buy(**params), prepare, Bought, urgent=urgent)
 
     async def audited(self) -> list[tuple[str, str | None]]:
         """Return kind and outcome of every record, oldest first."""
@@ -252,6 +268,63 @@ async def test_the_client_order_id_depends_on_intent_and_bot_alone(bench: Bench)
     elsewhere = await bench.buy(confirming, intent="i", bot="other", request_id="r-2")
     assert len({first.client_order_id, other.client_order_id, elsewhere.client_order_id}) == 3
     assert (await bench.buy(confirming, intent="i", request_id="r-3")).client_order_id == first.client_order_id
+
+
+async def test_a_halt_denies_orders_and_lets_cancels_pass(bench: Bench) -> None:
+    bench.guard.set(Stop(Scope("testnet"), TradingState.HALTED, "testnet", "", ""))
+    denied = await bench.buy(confirming, intent="i", reduces=True)
+    assert (denied.outcome, [reason.field for reason in denied.reasons]) == ("denied", ["trading"])
+    assert (await bench.buy(confirming, intent="c", urgent=True)).outcome is Outcome.CONFIRMED
+    assert bench.sends == 1
+
+
+async def test_reduce_only_lets_pass_what_only_reduces(bench: Bench) -> None:
+    bench.guard.set(Stop(Scope("testnet", bot_tag="bot"), TradingState.REDUCE_ONLY, "testnet", "", ""))
+    assert (await bench.buy(confirming, intent="i")).outcome is Outcome.DENIED
+    assert (await bench.buy(confirming, intent="j", reduces=True)).outcome is Outcome.CONFIRMED
+    assert (await bench.buy(confirming, intent="i", bot="other")).outcome is Outcome.CONFIRMED
+
+
+async def test_a_cancel_is_sent_again_while_its_outcome_is_unknown(bench: Bench) -> None:
+    lost = failing(ConnectionLost("venue"), after_sent=True)
+    assert (await bench.buy(lost, intent="c", urgent=True)).outcome is Outcome.UNKNOWN
+    assert (await bench.buy(confirming, intent="c", urgent=True)).outcome is Outcome.CONFIRMED
+    assert (await bench.buy(lost, intent="c", urgent=True)).repeated
+    assert bench.sends == 2
+    assert await bench.recorder.unresolved() == []
+
+
+async def test_an_order_whose_outcome_is_unknown_is_never_sent_again(bench: Bench) -> None:
+    lost = failing(ConnectionLost("venue"), after_sent=True)
+    await bench.buy(lost, intent="i")
+    assert (await bench.buy(confirming, intent="i")).repeated
+    assert bench.sends == 1
+
+
+async def test_one_account_has_a_bounded_number_of_orders_under_way_and_cancels_do_not_wait(bench: Bench) -> None:
+    gate = anyio.Event()
+    under_way = 0
+
+    async def held(sent: Sent) -> Ending:
+        nonlocal under_way
+        under_way += 1
+        await gate.wait()
+        return await confirming(sent)
+
+    async def order(intent: str) -> None:
+        await bench.buy(held, intent=intent)
+
+    async with anyio.create_task_group() as group:
+        for number in range(6):
+            group.start_soon(order, str(number))
+        await bench.buy(confirming, intent="c", urgent=True)
+        assert under_way <= 4
+        gate.set()
+    assert bench.sends == 7
+
+
+async def _nobody(entry: Entry, outcome: WriteOutcome) -> None:
+    raise AssertionError("nothing is resolved here")
 
 
 async def _find(services: Services, entry: Entry) -> Ending | None:
