@@ -17,11 +17,13 @@ from cerberod.errors import Code
 
 NULL = "-"
 GAP = "  "
-MAX_CELL = 48
-"""Characters of one cell where the width is limited."""
+LEAST_CUT = 24
+"""A column of text is not cut below this; it is rather left out."""
+MAX_DEPTH = 3
+"""Objects further inside a result are for machines."""
 
 _NUMERIC = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?")
-_KEPT_UNTOLD = 6
+_NAMED = 6
 
 Row = Mapping[str, Any]
 
@@ -82,11 +84,13 @@ class _Outline:
     singles: list[tuple[str, object]] = field(default_factory=list)
     lists: list[tuple[str, list[Any]]] = field(default_factory=list)
 
-    def take(self, prefix: str, value: Mapping[str, Any]) -> None:
+    def take(self, prefix: str, value: Mapping[str, Any], depth: int = 1) -> None:
         for name, inner in value.items():
             path = f"{prefix}{clean(name)}"
-            if isinstance(inner, dict) and inner:
-                self.take(f"{path}.", inner)
+            if isinstance(inner, dict) and inner and depth == MAX_DEPTH:
+                self.singles.append((path, f"({len(inner)} more inside, with --json)"))
+            elif isinstance(inner, dict) and inner:
+                self.take(f"{path}.", inner, depth + 1)
             elif isinstance(inner, list) and inner:
                 self._take_list(path, inner)
             else:
@@ -132,30 +136,26 @@ def _wrap(text: str, room: int) -> list[str]:
 def table(rows: Sequence[Row], width: int | None = None) -> str:
     """Write objects as a table: a heading, numbers to the right.
 
-    Where not all columns fit, what is empty goes first, then what is the same in every row is told once above the
-    table, then the last columns are left out by name.
+    Where not all columns fit, a single row is written as names and values. Of more rows, what is empty goes first, then
+    what is the same in every row is told once above the table; then long texts are cut, and at last the widest columns,
+    which are digests and labels more often than not, are left out by name.
     """
     if not rows:
         return "none"
-    grid = _Grid.of(rows, width)
-    notes_above: list[str] = []
-    notes_below: list[str] = []
-    if width is not None and grid.width > width:
-        grid.drop_empty(width)
-        shared = grid.drop_shared(width)
-        if shared:
-            notes_above.append("in every row: " + ", ".join(f"{name}={value}" for name, value in shared))
-        left_out = grid.drop_last(width)
-        if left_out:
-            names = ", ".join(left_out[:_KEPT_UNTOLD]) + (", …" if len(left_out) > _KEPT_UNTOLD else "")
-            notes_below.append(f"({len(left_out)} more columns with --json: {names})")
-        notes_above = _wrapped(notes_above, width)
-        notes_below = _wrapped(notes_below, width)
-    return "\n".join([*notes_above, grid.text(), *notes_below])
-
-
-def _wrapped(notes: list[str], width: int) -> list[str]:
-    return [line for note in notes for line in _wrap(note, width)]
+    grid = _Grid.of(rows)
+    if width is None or grid.width <= width:
+        return grid.text()
+    if len(rows) == 1:
+        return pairs(rows[0].items(), width)
+    grid.drop_empty(width)
+    shared = grid.drop_shared(width)
+    left_out = grid.squeeze(width)
+    notes = [] if not shared else ["in every row: " + ", ".join(f"{name}={value}" for name, value in shared)]
+    lines = [line for note in notes for line in _wrap(note, width)] + [grid.text()]
+    if left_out:
+        names = ", ".join(left_out[:_NAMED]) + (", …" if len(left_out) > _NAMED else "")
+        lines += _wrap(f"({len(left_out)} more with --json: {names})", width)
+    return "\n".join(lines)
 
 
 @dataclass(slots=True)
@@ -166,46 +166,57 @@ class _Grid:
     nulls: set[str]
 
     @classmethod
-    def of(cls, rows: Sequence[Row], width: int | None) -> "_Grid":
+    def of(cls, rows: Sequence[Row]) -> "_Grid":
         names = list(dict.fromkeys(name for row in rows for name in row))
-        columns = {}
-        for name in names:
-            texts = [cell(row.get(name)) for row in rows]
-            columns[clean(name)] = texts if width is None else [_cut(text) for text in texts]
+        columns = {clean(name): [cell(row.get(name)) for row in rows] for name in names}
         nulls = {clean(name) for name in names if all(row.get(name) is None for row in rows)}
         return cls(columns, nulls)
 
     @property
     def width(self) -> int:
-        sizes = [max(len(name), *map(len, texts)) for name, texts in self.columns.items()]
-        return sum(sizes) + len(GAP) * (len(sizes) - 1)
+        return sum(map(self._size, self.columns)) + len(GAP) * (len(self.columns) - 1)
+
+    def _size(self, name: str) -> int:
+        return max(len(name), *map(len, self.columns[name]))
 
     def drop_empty(self, width: int) -> None:
+        """Forget columns of nothing but nulls."""
         for name in list(self.columns):
             if self.width > width and name in self.nulls and len(self.columns) > 1:
                 del self.columns[name]
 
     def drop_shared(self, width: int) -> list[tuple[str, str]]:
+        """Take out columns that say the same in every row."""
         shared = []
         for name, texts in list(self.columns.items()):
-            if self.width > width and len(texts) > 1 and len(set(texts)) == 1 and len(self.columns) > 1:
+            if self.width > width and len(set(texts)) == 1 and len(self.columns) > 1:
                 shared.append((name, texts[0]))
                 del self.columns[name]
         return shared
 
-    def drop_last(self, width: int) -> list[str]:
-        dropped: list[str] = []
-        while self.width > width and len(self.columns) > 1:
-            name, _ = self.columns.popitem()
-            dropped.insert(0, name)
-        return dropped
+    def squeeze(self, width: int) -> list[str]:
+        """Cut the widest column if that is enough, else leave it out; never the first. Return what was left out."""
+        left_out = []
+        order = list(self.columns)
+        while self.width > width:
+            name = max(self.columns, key=self._size)
+            room = width - (self.width - self._size(name))
+            if room >= max(LEAST_CUT, len(name)) and not _is_numeric(self.columns[name]):
+                self.columns[name] = [_cut(text, room) for text in self.columns[name]]
+                break
+            droppable = list(self.columns)[1:]
+            if not droppable:
+                break
+            left_out.append(max(droppable, key=self._size))
+            del self.columns[left_out[-1]]
+        return sorted(left_out, key=order.index)
 
     def text(self) -> str:
         return _aligned([list(self.columns), *zip(*self.columns.values(), strict=True)], headed=True)
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= MAX_CELL else text[: MAX_CELL - 1] + "…"
+def _cut(text: str, room: int) -> str:
+    return text if len(text) <= room else text[: room - 1] + "…"
 
 
 def _aligned(lines: Sequence[Sequence[str]], *, headed: bool = False) -> str:

@@ -227,12 +227,17 @@ class Daemon:
         assert not missing, f"announced, but not logged: {missing}"
 
     def _check_audit(self) -> None:
-        state = self.state_dir
-        file = Path(self.settings.get("AUDIT_LOG_FILE") or state / "audit.jsonl")
-        journal = state / JOURNAL_FILE
-        if not file.exists():
-            return
-        report = verify(file, (state / KEY_FILE).read_bytes(), read_anchors(journal))
+        state, given = self.state_dir, self.settings.get("AUDIT_LOG_FILE")
+        if given == "" or not self.port:
+            return  # switched off, or never in a state to record
+        # A simulation does not touch the file that the settings name.
+        file = state / "audit.jsonl" if given is None or "--sim" in self.arguments else Path(given)
+        key = self.settings.get("AUDIT_HMAC_KEY") if "--sim" not in self.arguments else None
+        report = verify(
+            file,
+            (state / KEY_FILE).read_bytes() if key is None else key.encode(),
+            read_anchors(state / JOURNAL_FILE),
+        )
         assert report.ok, report.text()
 
     def _check_secrets(self) -> None:

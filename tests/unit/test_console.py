@@ -52,16 +52,35 @@ def test_then_what_all_rows_share_is_told_once() -> None:
     assert lines[1].split() == ["instrument_name", "bid", "ask"]
 
 
-def test_then_the_last_columns_are_left_out_by_name() -> None:
-    lines = console.table([{"a": "x" * 20, "b": "y" * 20, "c": "z"}, {"a": "1", "b": "2", "c": "3"}], width=30).split(
-        "\n"
-    )
-    assert lines[0].split() == ["a"]
-    assert " ".join(lines[-2:]) == "(2 more columns with --json: b, c)"
+LONG = [
+    {"id": 1, "digest": "d" * 64, "note": "a text that is somewhat longer than its neighbours", "amount": "10"},
+    {"id": 2, "digest": "e" * 64, "note": "another", "amount": "2000.5"},
+]
 
 
-def test_a_table_of_one_row_keeps_its_columns_as_columns() -> None:
-    assert "in every row" not in console.table([{"a": "x" * 20, "b": "y" * 20}], width=30)
+def test_then_the_widest_column_is_left_out_by_name_and_a_long_text_is_cut() -> None:
+    assert console.table(LONG, width=44).split("\n") == [
+        "id  note                              amount",
+        " 1  a text that is somewhat longer …      10",
+        " 2  another                           2000.5",
+        "(1 more with --json: digest)",
+    ]
+
+
+def test_a_number_is_never_cut() -> None:
+    rows = [{"a": "1" * 30, "b": "2" * 30}, {"a": "3" * 30, "b": "4" * 30}]
+    assert "…" not in console.table(rows, width=40)
+    assert "(1 more with --json: b)" in console.table(rows, width=40)
+
+
+def test_a_single_row_that_does_not_fit_is_told_as_names_and_values() -> None:
+    text = console.table([{"order_id": "104819000001", "label": "x" * 53, "amount": "10"}], width=60)
+    assert text.split("\n")[-1] == "amount    10"
+
+
+def test_the_inside_of_deep_objects_is_left_to_machines() -> None:
+    text = console.document({"a": {"b": {"c": {"d": 1, "e": 2}}}})
+    assert text == "a.b.c  (2 more inside, with --json)"
 
 
 VALUES = st.none() | st.text("ab1 \x1b\n\u202e", max_size=8) | st.integers() | st.floats()
