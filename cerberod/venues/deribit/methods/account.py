@@ -19,6 +19,7 @@ from cerberod.venues.deribit.methods.words import (
     KindName,
     Label,
     OrderId,
+    alone,
 )
 from cerberod.venues.deribit.scope import open_orders_request
 from cerberod.venues.deribit.wire import account as wire
@@ -105,13 +106,6 @@ class GetOpenOrders(Params):
     @classmethod
     def _alone(cls, name: str | None, info: ValidationInfo) -> str | None:
         return alone(name, info)
-
-
-def alone(name: str | None, info: ValidationInfo) -> str | None:
-    """Refuse an instrument beside a currency or a kind: it has both already."""
-    if name is not None and (info.data.get("currency") or info.data.get("kind")):
-        raise PydanticCustomError("scope", "given without currency and kind, which the instrument already decides")
-    return name
 
 
 class OpenOrders(Result):

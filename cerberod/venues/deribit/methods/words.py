@@ -2,7 +2,8 @@
 
 from typing import Annotated, Literal
 
-from pydantic import StringConstraints
+from pydantic import StringConstraints, ValidationInfo
+from pydantic_core import PydanticCustomError
 
 InstrumentName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9]{2,10}$")]
@@ -15,3 +16,10 @@ KindName = Literal["future", "option", "spot", "future_combo", "option_combo"]
 CURRENCY = "Settlement currency: BTC, ETH, USDC, USDT, EURR; every `X_USDC` instrument comes under USDC."
 INSTRUMENT_NAME = "The instrument, for example BTC-PERPETUAL, BTC-25DEC26-90000-C or SOL_USDC-PERPETUAL."
 KIND = "Only this kind: future, option, spot, future_combo or option_combo."
+
+
+def alone(name: str | None, info: ValidationInfo) -> str | None:
+    """Refuse an instrument beside a currency or a kind: it has both already."""
+    if name is not None and (info.data.get("currency") or info.data.get("kind")):
+        raise PydanticCustomError("scope", "given without currency and kind, which the instrument already decides")
+    return name
