@@ -9,6 +9,7 @@ import hashlib
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from inspect import isawaitable
 from typing import Any, Final
 
 from cerberod.clock import Clock
@@ -103,7 +104,7 @@ class Environment:
         """Take one request that was read, and give its answer to `respond`: every request of this venue passes here."""
         us_in = self.now_us()
         self.note(request, caller)
-        outcome = self.answer(request, caller)
+        outcome = await self.answer(request, caller)
         if caller.session is not None and caller.session.silenced:  # logout is never answered
             return
         await respond(write_answer(request, outcome, us_in=us_in, us_out=self.now_us(), testnet=self.testnet))
@@ -121,10 +122,11 @@ class Environment:
         now = self.now_us()
         return write_answer(None, error, us_in=now, us_out=now, testnet=self.testnet)
 
-    def answer(self, request: Request, caller: Caller) -> Any:
+    async def answer(self, request: Request, caller: Caller) -> Any:
         """Return the result, or the VenueError, of one request."""
         try:
-            return self._answer(request, caller)
+            outcome = self._answer(request, caller)
+            return await outcome if isawaitable(outcome) else outcome
         except VenueError as error:
             if error.code == 10028 and caller.session is not None:
                 caller.session.end()

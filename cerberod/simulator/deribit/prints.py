@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
+import anyio.lowlevel
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,6 +26,7 @@ BoolArray = NDArray[np.bool_]
 
 MAX_CANDLES: Final = 5_000
 _TAPE_LENGTH = 10_000
+_PIECE_MS = 14 * DAY_MS  # of prints read at once: about 40 000 of a perpetual's
 
 
 @dataclass(frozen=True)
@@ -247,37 +249,69 @@ class Tape:
             return amounts, amounts * prices
         return amounts / prices, amounts
 
-    def candles(self, instrument: Instrument, start_ms: int, end_ms: int, step_ms: int) -> dict[str, list[Any]]:
-        """Return candles as columns, at most 5000, anchored at the end; without trades the last price repeats."""
+    async def candles(self, instrument: Instrument, start_ms: int, end_ms: int, step_ms: int) -> dict[str, list[Any]]:
+        """Return candles as columns, at most 5000, anchored at the end; without trades the last price repeats.
+
+        Years of daily candles are millions of prints: they are read piece by piece, and others run in between.
+        """
         now_ms = self._quotes.now_ms()
         last = min(end_ms, now_ms) // step_ms
         first = max(-(-max(start_ms, HISTORY_START_MS, instrument.created_ms) // step_ms), last - MAX_CANDLES + 1)
-        columns: tuple[str, ...] = ("ticks", "open", "high", "low", "close", "volume", "cost")
-        if last < first:
-            return {name: [] for name in columns}
-        prints = self.between(instrument, first * step_ms, (last + 1) * step_ms - 1)
-        if len(prints) == 0:
-            return {name: [] for name in columns}
+        width = max(1, _PIECE_MS // step_ms)
+        pieces: list[_Bars] = []
+        for begin in range(first, last + 1, width):
+            end = min(begin + width - 1, last)
+            prints = self.between(instrument, begin * step_ms, min((end + 1) * step_ms - 1, now_ms))
+            if len(prints):
+                pieces.append(self._bars(instrument, prints, step_ms))
+            await anyio.lowlevel.checkpoint()
+        return _columns(pieces, last, step_ms)
+
+    def _bars(self, instrument: Instrument, prints: Prints, step_ms: int) -> "_Bars":
+        """Return the candles that have trades."""
         slot = prints.time_ms // step_ms
-        first = int(slot[0])  # nothing is known before the first trade of the window
         starts = np.flatnonzero(np.r_[True, slot[1:] != slot[:-1]])
-        filled = slot[starts] - first
-        count = last - first + 1
         coins, dollars = self._volumes(instrument, prints.price, prints.amount)
-        close = np.full(count, np.nan)
-        close[filled] = prints.price[np.r_[starts[1:], len(prints)] - 1]
-        known = np.maximum.accumulate(np.where(np.isnan(close), 0, np.arange(count)))
-        close = close[known]
-        opened, high, low = close.copy(), close.copy(), close.copy()
-        opened[filled] = prints.price[starts]
-        high[filled] = np.maximum.reduceat(prints.price, starts)
-        low[filled] = np.minimum.reduceat(prints.price, starts)
-        volume, cost = np.zeros(count), np.zeros(count)
-        volume[filled] = np.round(np.add.reduceat(coins, starts), 8)
-        cost[filled] = np.round(np.add.reduceat(dollars, starts), 2)
-        ticks = (first + np.arange(count, dtype=np.int64)) * step_ms
-        values = (ticks, opened, high, low, close, volume, cost)
-        return {name: column.tolist() for name, column in zip(columns, values, strict=True)}
+        return _Bars(
+            slot=slot[starts],
+            open=prints.price[starts],
+            high=np.maximum.reduceat(prints.price, starts),
+            low=np.minimum.reduceat(prints.price, starts),
+            close=prints.price[np.r_[starts[1:], len(prints)] - 1],
+            volume=np.asarray(np.add.reduceat(coins, starts), dtype=np.float64).round(8),
+            cost=np.asarray(np.add.reduceat(dollars, starts), dtype=np.float64).round(2),
+        )
+
+
+class _Bars(NamedTuple):
+    """Candles with trades; `slot` is the candle's number since 1970."""
+
+    slot: IntArray
+    open: FloatArray
+    high: FloatArray
+    low: FloatArray
+    close: FloatArray
+    volume: FloatArray
+    cost: FloatArray
+
+
+def _columns(pieces: list[_Bars], last: int, step_ms: int) -> dict[str, list[Any]]:
+    """Join the pieces up to slot `last`, and fill the candles without trades from the close before them."""
+    if not pieces:
+        return {name: [] for name in ("ticks", *_Bars._fields[1:])}
+    traded = _Bars(*(np.concatenate(columns) for columns in zip(*pieces, strict=True)))
+    first = int(traded.slot[0])  # nothing is known before the first trade of the window
+    slots = np.arange(first, last + 1, dtype=np.int64)
+    behind = np.searchsorted(traded.slot, slots, side="right") - 1
+    fresh = traded.slot[behind] == slots
+    close = traded.close[behind]
+    out: dict[str, list[Any]] = {"ticks": (slots * step_ms).tolist()}
+    for name, column in (("open", traded.open), ("high", traded.high), ("low", traded.low)):
+        out[name] = np.where(fresh, column[behind], close).tolist()
+    out["close"] = close.tolist()
+    for name, column in (("volume", traded.volume), ("cost", traded.cost)):
+        out[name] = np.where(fresh, column[behind], 0.0).tolist()
+    return out
 
 
 def _on_grid(grid: TickGrid, prices: FloatArray) -> FloatArray:

@@ -165,7 +165,7 @@ def get_index_price(call: Call) -> dict[str, float]:
     return {"index_price": price, "estimated_delivery_price": price}
 
 
-def get_tradingview_chart_data(call: Call) -> dict[str, Any]:
+async def get_tradingview_chart_data(call: Call) -> dict[str, Any]:
     instrument = instrument_of(call)
     start_ms = call.params.required_integer("start_timestamp")
     end_ms = call.params.required_integer("end_timestamp")
@@ -178,7 +178,7 @@ def get_tradingview_chart_data(call: Call) -> dict[str, Any]:
     if start_ms > end_ms:
         raise invalid("start_timestamp", "invalid value")
     step_ms = DAY_MS if text == "1D" else int(text) * 60_000
-    columns = call.exchange.tape.candles(instrument, start_ms, end_ms, step_ms)
+    columns = await call.exchange.tape.candles(instrument, start_ms, end_ms, step_ms)
     return {**columns, "status": "ok" if columns["ticks"] else "no_data"}
 
 
