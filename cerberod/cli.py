@@ -22,6 +22,7 @@ from cerberod.grammar import AUDIT_FILTERS, DEFAULT_BOT_TAG, DEFAULT_URL, read_c
 
 if TYPE_CHECKING:
     from cerberod.app import Ready
+    from cerberod.client import CallFailed
     from cerberod.ids import Environment
     from cerberod.rpc.registry import Method, Registry
     from cerberod.settings import Secret, Settings
@@ -229,16 +230,14 @@ def _params(options: argparse.Namespace) -> dict[str, Any]:
     return params
 
 
-def _no_reply(method: str, params: Mapping[str, Any], failed: Exception) -> int:
+def _no_reply(method: str, params: Mapping[str, Any], failed: "CallFailed") -> int:
     from cerberod import console
-    from cerberod.client import CallFailed
 
-    assert isinstance(failed, CallFailed)
     _warn(f"{console.clean(method)} failed: {failed}")
     intent = params.get("intent")
-    if not failed.sent or not isinstance(intent, str):
+    if not failed.sent or not may_write(method) or not isinstance(intent, str):
         return FAILED
-    _warn(f"  it may have happened; the same call with intent={console.clean(intent)} tells, and never does it twice")
+    _warn(f"  it may have happened; {console.how_to_learn(intent)}")
     return UNKNOWN_OUTCOME
 
 
@@ -246,7 +245,7 @@ def _judge(method: str, result: object) -> int:
     """Tell in words how a write ended, unless it was confirmed."""
     from cerberod import console
 
-    if not isinstance(result, dict) or "intent" not in result:
+    if not may_write(method) or not isinstance(result, dict):
         return 0
     words = console.outcome_in_words(method, result)
     if words is None:

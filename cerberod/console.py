@@ -6,6 +6,7 @@ elsewhere is escaped, so that no text of a venue moves a cursor.
 """
 
 import re
+import shlex
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -298,16 +299,18 @@ def outcome_in_words(method: str, result: Mapping[str, Any]) -> str | None:
             after = f"the intent {intent} is used up: a corrected call needs a new one"
         case "unknown":
             head = f"{clean(method)} may or may not have happened: no usable answer came"
-            after = (
-                f"the same call with intent={intent} tells what is known by then and sends nothing; "
-                "never send it under another intent before that"
-            )
+            after = f"{how_to_learn(result.get('intent'))}; never send it under another intent before that"
         case _:
             return None
     lines = [head, *map(_reason, result.get("reasons") or []), f"  next: {after}"]
     if result.get("recorded") is False:
         lines.append("  this outcome could not be recorded; the daemon takes no writes until it can record again")
     return "\n".join(lines)
+
+
+def how_to_learn(intent: object) -> str:
+    """Say how the outcome of a write is learned that is not known now."""
+    return f"cerberod call orders.get_outcome intent={shlex.quote(cell(intent))} tells when it is known"
 
 
 def _reason(reason: Mapping[str, Any]) -> str:

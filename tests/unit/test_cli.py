@@ -221,9 +221,9 @@ def test_how_a_write_ended_is_the_exit_code(
     assert ("intent=i-1" in err) == (outcome == "unknown")
 
 
-def test_a_read_that_tells_of_an_order_is_no_write(peer: Peer) -> None:
-    peer.say = answer(result={"order_state": "rejected", "outcome": "a word of its own"})
-    assert main(["call", "deribit.get_order"]) == 0
+def test_a_read_that_tells_how_a_write_ended_has_not_failed(peer: Peer) -> None:
+    peer.say = answer(result={"outcome": "rejected", "intent": "i-1"})
+    assert main(["call", "orders.get_outcome", "intent=i-1"]) == 0
 
 
 def hang_up(connection: ServerConnection, request: dict[str, Any]) -> None:
@@ -251,17 +251,24 @@ def stay_silent(connection: ServerConnection, request: dict[str, Any]) -> None:
         (stay_silent, "no answer within 0.3 s"),
     ],
 )
-@pytest.mark.parametrize(("method", "status"), [("a.get_b", 1), (WRITE, 3)])
+@pytest.mark.parametrize(("method", "status"), [("orders.get_outcome", 1), (WRITE, 3)])
 def test_a_lost_answer_is_one_line_and_for_a_write_the_intent(
     peer: Peer, say: Say, told: str, method: str, status: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     peer.say = say
-    assert main(["call", method, "--timeout", "0.3"]) == status
+    assert main(["call", method, "--timeout", "0.3", "intent=i-1"]) == status
     out, err = capsys.readouterr()
     assert out == ""
     assert told in err.split("\n")[0]
-    if method == WRITE:
-        assert f"intent={peer.requests[0]['params']['intent']}" in err
+    assert ("get_outcome intent=i-1 " in err) == (method == WRITE)
+
+
+def test_the_intent_made_for_a_write_is_told_when_its_answer_is_lost(
+    peer: Peer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    peer.say = hang_up
+    assert main(["call", WRITE]) == 3
+    assert f"intent={peer.requests[0]['params']['intent']} " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
