@@ -9,6 +9,7 @@ import logging
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import anyio
@@ -89,6 +90,7 @@ class Deribit:
         self._credits = {kind: Credits(allowance, now) for kind, allowance in ALLOWANCES.items()}
         self._queues = {kind: anyio.Lock() for kind in Class}
         self._coalescer: Coalescer | None = None
+        self._alarmed: set[str] = set()
         self.instruments = InstrumentBook(self._fetch_instrument, clock)
 
     @property
@@ -100,9 +102,24 @@ class Deribit:
         return "key-" + digest.hexdigest()[:16]
 
     @property
+    def write_valid_ms(self) -> int:
+        """How long a write may still take effect: no longer than its caller waits for it."""
+        return round(self._write_deadline_s * 1000)
+
+    @property
     def offset_ms(self) -> float | None:
         """Deribit's clock minus ours; None before the first answer."""
         return self._link.time.offset_ms(self._clock.monotonic(), self._clock.now_ms())
+
+    def now(self) -> datetime:
+        """Return our own wall time, as records have it."""
+        return self._clock.now()
+
+    def alarms_first(self, label: str) -> bool:
+        """Tell whether this label is alarmed about for the first time, so that polling does not fill the log."""
+        first = label not in self._alarmed
+        self._alarmed.add(label)
+        return first
 
     def venue_ms(self) -> int:
         """Return Deribit's time in milliseconds since 1970, by its own stamps as soon as there are any."""

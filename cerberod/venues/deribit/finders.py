@@ -1,7 +1,8 @@
 """How the outcome of each write is found again, after its answer was lost.
 
 Each finder asks the venue about one journaled write and draws a conclusion only from proof; whatever leaves a doubt is
-None, and stays listed as unknown. Nothing is ever sent again from here.
+None, and stays listed as unknown. A venue that is down or refuses raises, for whoever asks to tell. Nothing is ever
+sent again from here.
 """
 
 import logging
@@ -9,14 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from functools import wraps
 from typing import Any
 
-from cerberod.errors import UpstreamError, VenueRefused
+from cerberod.errors import VenueRefused
 from cerberod.rpc.call import Services
 from cerberod.trading.journal import Entry
+from cerberod.trading.money import plain
 from cerberod.trading.orders import Ending, Outcome, Reason
-from cerberod.trading.writes import Finder
 from cerberod.venues.deribit.client import Deribit
 from cerberod.venues.deribit.errors import ORDER_NOT_FOUND, VENUE
 from cerberod.venues.deribit.scope import open_orders_request
@@ -27,6 +27,8 @@ logger = logging.getLogger("cerberod.venues.deribit")
 
 _EXPIRY_MARGIN_MS = 5_000
 """How long after `valid_until` an order that cannot be found is believed never to have come to be."""
+_CANCEL_OVER_S = 30.0
+"""How long after a cancel an order that is still open is believed not to have been reached by it."""
 _TRADES_LOOKED_AT = 1000
 
 
@@ -42,23 +44,14 @@ class _Asked:
         params = entry.wire.get("params")
         return cls(dict(params) if isinstance(params, dict) else {}, dict(entry.wire))
 
+    def expired(self, deribit: Deribit) -> bool:
+        """Tell whether the venue can no longer carry it out."""
+        until_ms = self.params.get("valid_until")
+        return isinstance(until_ms, int) and deribit.venue_ms() > until_ms + _EXPIRY_MARGIN_MS
+
     def text(self, name: str) -> str | None:
         value = self.wire.get(name, self.params.get(name))
         return value if isinstance(value, str) else None
-
-
-def _unless_the_venue_cannot_tell(find: Finder) -> Finder:
-    """Make a venue that is down, refuses or talks nonsense count as one that cannot tell yet."""
-
-    @wraps(find)
-    async def finder(services: Services, entry: Entry) -> Ending | None:
-        try:
-            return await find(services, entry)
-        except UpstreamError as error:
-            logger.info("an outcome cannot be told yet", extra={"venue": VENUE, "code": int(error.code)})
-            return None
-
-    return finder
 
 
 def placed(order: Order, trades: Sequence[Trade], as_of: datetime | None) -> Ending:
@@ -72,7 +65,6 @@ def placed(order: Order, trades: Sequence[Trade], as_of: datetime | None) -> End
     return Ending(Outcome.CONFIRMED, detail, as_of=as_of)
 
 
-@_unless_the_venue_cannot_tell
 async def find_placed(services: Services, entry: Entry) -> Ending | None:
     """Find an order by its label: among recent orders, then open ones, then by the fills that carry it.
 
@@ -88,19 +80,20 @@ async def find_placed(services: Services, entry: Entry) -> Ending | None:
         answer = await deribit.read("private/get_open_orders_by_currency", {"currency": currency})
         found = _of_one_write([order for order in wire.orders(answer.result) if order.label == label])
     if len(found) > 1:
-        logger.error(
-            "two orders share a label; the outcome stays unknown",
-            extra={"venue": VENUE, "client_order_id": label, "orders": len(found)},
-        )
-        return None
+        if deribit.alarms_first(label):
+            logger.error(
+                "two orders share a label; the outcome stays unknown",
+                extra={"venue": VENUE, "client_order_id": label, "orders": len(found)},
+            )
+        reason = Reason(field="venue", rule=f"{len(found)} orders share this label; a human must look")
+        return Ending(Outcome.UNKNOWN, reasons=(reason,), as_of=answer.as_of)
     trades = await _trades(deribit, currency, label)
     if found:
         return placed(found[0], trades, answer.as_of)
     if trades:
         answer = await deribit.read("private/get_order_state", {"order_id": trades[0].order_id})
         return placed(wire.one_order(answer.result), trades, answer.as_of)
-    until_ms = asked.params.get("valid_until")
-    if isinstance(until_ms, int) and deribit.venue_ms() > until_ms + _EXPIRY_MARGIN_MS:
+    if asked.expired(deribit):
         reason = Reason(field="venue", rule="never came to be: valid_until has passed and the venue has no such order")
         return Ending(Outcome.REJECTED, reasons=(reason,), as_of=answer.as_of)
     return None
@@ -119,43 +112,53 @@ async def _trades(deribit: Deribit, currency: str, label: str) -> list[Trade]:
     return [trade for trade in reversed(wire.trades(answer.result)) if trade.label == label]
 
 
-@_unless_the_venue_cannot_tell
 async def find_edited(services: Services, entry: Entry) -> Ending | None:
-    """Read the order and compare it with what the edit asked for.
+    """Read the order and compare it with what the edit asked for, and with what it was before.
 
-    An order that is closed and was never edited can never become what was asked. While it is open, or once it was
-    edited to something else, the answer may have been ours: nothing is concluded.
+    An order that is as asked was edited. One that is as before was not, once it is closed or `valid_until` has passed.
+    Anything else may have been ours: nothing is concluded.
     """
     deribit, asked = services.get(Deribit), _Asked.of(entry)
     order, as_of = await _order(deribit, asked.text("order_id"))
     if order is None:
         return None
-    if _is_as_asked(order, asked.params):
+    if _has(order, asked.params):
         return placed(order, (), as_of)
-    if order.order_state.done and not order.replaced:
-        reason = Reason(field="venue", rule=f"the order is {order.order_state.value} and was never edited")
+    before = asked.wire.get("before")
+    if isinstance(before, dict) and _has(order, before) and (order.order_state.done or asked.expired(deribit)):
+        reason = Reason(field="venue", rule="the order is as it was before and cannot change any more")
         return Ending(Outcome.REJECTED, {"order": order.model_dump(mode="json")}, (reason,), as_of=as_of)
     return None
 
 
-def _is_as_asked(order: Order, params: dict[str, Any]) -> bool:
-    has = {
-        "amount": order.amount,
-        "price": order.asked_price,
-        "trigger_price": order.trigger_price,
-        "trigger_offset": order.trigger_offset,
-        "display_amount": order.display_amount,
-    }
-    flags = {"post_only": order.post_only, "reduce_only": order.reduce_only}
-    return all(Decimal(params[name]) == value for name, value in has.items() if name in params) and all(
-        params[name] == value for name, value in flags.items() if name in params
-    )
+EDITABLE = ("amount", "asked_price", "trigger_price", "trigger_offset", "display_amount", "post_only", "reduce_only")
+"""What an edit can change in an order, under the order's own names."""
 
 
-@_unless_the_venue_cannot_tell
+def changeable(order: Order) -> dict[str, Any]:
+    """Return what an edit can change, as the journal keeps it and as the request names it."""
+    values = {"price" if name == "asked_price" else name: getattr(order, name) for name in EDITABLE}
+    return {name: plain(value) if isinstance(value, Decimal) else value for name, value in values.items()}
+
+
+def _has(order: Order, wanted: dict[str, Any]) -> bool:
+    """Tell whether an order has all the values that are named and not null."""
+    for name, value in changeable(order).items():
+        want = wanted.get(name)
+        if isinstance(want, str) and (value is None or Decimal(want) != Decimal(value)):
+            return False
+        if isinstance(want, bool) and want is not value:
+            return False
+    return True
+
+
 async def find_cancelled(services: Services, entry: Entry) -> Ending | None:
-    """Read the order's state: cancelled proves the cancel, an end of another kind proves that it did nothing."""
-    order, as_of = await _order(services.get(Deribit), _Asked.of(entry).text("order_id"))
+    """Read the order's state: cancelled proves the cancel, an end of another kind proves that it did nothing.
+
+    So does an order that is still open long after a cancel that the venue carries out within milliseconds.
+    """
+    deribit = services.get(Deribit)
+    order, as_of = await _order(deribit, _Asked.of(entry).text("order_id"))
     if order is None:
         return None
     detail = {"order": order.model_dump(mode="json")}
@@ -164,28 +167,40 @@ async def find_cancelled(services: Services, entry: Entry) -> Ending | None:
     if order.order_state.done:
         reason = Reason(field="order_id", rule=f"an open order; this one is {order.order_state.value}")
         return Ending(Outcome.REJECTED, detail, (reason,), as_of=as_of)
+    if _is_over(deribit, entry):
+        return Ending(Outcome.REJECTED, detail, (_NEVER_REACHED,), as_of=as_of)
     return None
 
 
-@_unless_the_venue_cannot_tell
 async def find_all_cancelled(services: Services, entry: Entry) -> Ending | None:
     """See whether any order that was open before is still open.
 
-    Where the orders open before could not be read, only an empty book of ours proves that all were cancelled.
+    Where the orders open before could not be read, only an empty book of ours proves that all were cancelled. That all
+    of them are still open long after proves that none was.
     """
-    asked = _Asked.of(entry)
+    deribit, asked = services.get(Deribit), _Asked.of(entry)
     kind = asked.params.get("kind")
     method, params = open_orders_request(
         asked.text("currency") if asked.text("currency") != "any" else None,
         kind if isinstance(kind, str) else None,
         asked.text("instrument_name"),
     )
-    answer = await services.get(Deribit).read(method, params)
+    answer = await deribit.read(method, params)
     open_now = {order.order_id for order in wire.orders(answer.result)}
     before = asked.wire.get("open_before")
-    if open_now & set(before) if isinstance(before, list) else open_now:
-        return None
-    return Ending(Outcome.CONFIRMED, as_of=answer.as_of)
+    left = open_now & set(before) if isinstance(before, list) else open_now
+    if not left:
+        return Ending(Outcome.CONFIRMED, as_of=answer.as_of)
+    if isinstance(before, list) and left == set(before) and _is_over(deribit, entry):
+        return Ending(Outcome.REJECTED, reasons=(_NEVER_REACHED,), as_of=answer.as_of)
+    return None
+
+
+_NEVER_REACHED = Reason(field="venue", rule="never reached the venue: what it should cancel is still open")
+
+
+def _is_over(deribit: Deribit, entry: Entry) -> bool:
+    return (deribit.now() - datetime.fromisoformat(entry.begun_at)).total_seconds() > _CANCEL_OVER_S
 
 
 async def _order(deribit: Deribit, order_id: str | None) -> tuple[Order | None, datetime | None]:

@@ -45,7 +45,7 @@ class CancelOutcome(WriteOutcome):
     order: Order | None = Field(default=None, description="The order as Deribit told it; null where it told none.")
 
 
-@write("deribit.cancel_order", finder=find_cancelled)
+@write("deribit.cancel_order", finder=find_cancelled, urgent=True)
 async def cancel_order(call: Call, params: CancelOrder) -> Plan[CancelOutcome]:
     """Cancel one order.
 
@@ -94,7 +94,7 @@ class CancelAllOutcome(WriteOutcome):
     )
 
 
-@write("deribit.cancel_all_orders", finder=find_all_cancelled)
+@write("deribit.cancel_all_orders", finder=find_all_cancelled, urgent=True)
 async def cancel_all_orders(call: Call, params: CancelAllOrders) -> Plan[CancelAllOutcome]:
     """Cancel all orders of the account, or of a currency, a kind or an instrument.
 

@@ -22,7 +22,7 @@ from cerberod.trading.writes import Plan, Sent, WriteParams, order_key_of
 from cerberod.venues.deribit import rules
 from cerberod.venues.deribit.client import Deribit
 from cerberod.venues.deribit.errors import INSTRUMENT_CHANGED, ORDER_NOT_FOUND, VENUE
-from cerberod.venues.deribit.finders import find_edited, find_placed, placed
+from cerberod.venues.deribit.finders import changeable, find_edited, find_placed, placed
 from cerberod.venues.deribit.methods.words import (
     INSTRUMENT_NAME,
     InstrumentName,
@@ -97,7 +97,8 @@ class PlaceOrder(WriteParams):
     )
     valid_until: Instant | None = Field(
         default=None,
-        description="Deribit does nothing if its engine comes to it later than this; ISO 8601 with zone, its own time.",
+        description="Deribit does nothing if its engine comes to it later than this; ISO 8601 with zone, its own time. "
+        "Left out, it is as long as the call may take.",
     )
 
     @field_validator("price")
@@ -182,7 +183,7 @@ async def place_order(call: Call, params: PlaceOrder) -> Plan[OrderOutcome]:
     if reasons := list(_objections(params, instrument, from_ms(deribit.venue_ms()))):
         return _denied(account, *reasons)
     label = label_of(order_key_of(call, params, account))
-    request = _order_request(params, label)
+    request = _order_request(params, label, until_ms(params.valid_until) or deribit.venue_ms() + deribit.write_valid_ms)
 
     async def send(sent: Sent) -> Ending:
         answer = await deribit.write(request.method, request.params, sent)
@@ -191,7 +192,14 @@ async def place_order(call: Call, params: PlaceOrder) -> Plan[OrderOutcome]:
             raise BadVenueData(VENUE, "result.order", "the order that was placed")
         return placed(order, trades, answer.as_of)
 
-    return Plan(VENUE, account, send, request.journal(currency=instrument.currency), client_order_id=label)
+    return Plan(
+        VENUE,
+        account,
+        send,
+        request.journal(currency=instrument.currency),
+        client_order_id=label,
+        reduces=params.reduce_only,
+    )
 
 
 def _objections(params: PlaceOrder, instrument: Instrument, venue_now: datetime) -> Sequence[Reason]:
@@ -207,7 +215,7 @@ def _objections(params: PlaceOrder, instrument: Instrument, venue_now: datetime)
     return reasons
 
 
-def _order_request(params: PlaceOrder, label: str) -> Request:
+def _order_request(params: PlaceOrder, label: str, valid_until_ms: int) -> Request:
     """Build the request. What Deribit would choose by itself is always said, so that no default of its surprises."""
     lasting = params.time_in_force
     if lasting is None and params.type in LIMITED:
@@ -229,7 +237,7 @@ def _order_request(params: PlaceOrder, label: str) -> Request:
             trigger_price=params.trigger_price,
             trigger_offset=params.trigger_offset,
             advanced=params.advanced,
-            valid_until=until_ms(params.valid_until),
+            valid_until=valid_until_ms,
         ),
     )
 
@@ -255,7 +263,9 @@ class EditOrder(WriteParams):
     )
     reduce_only: bool | None = Field(default=None, description="Never open or grow a position.")
     valid_until: Instant | None = Field(
-        default=None, description="Deribit does nothing if its engine comes to it later than this; ISO 8601 with zone."
+        default=None,
+        description="Deribit does nothing if its engine comes to it later than this; ISO 8601 with zone, its own time. "
+        "Left out, it is as long as the call may take.",
     )
 
     @model_validator(mode="after")
@@ -294,7 +304,7 @@ async def edit_order(call: Call, params: EditOrder) -> Plan[OrderOutcome]:
         return _denied(account, Reason(field="order_id", rule="an order on an instrument of this venue"))
     if reasons := list(_edit_objections(params, order, instrument)):
         return _denied(account, *reasons)
-    request = _edit_request(params, order)
+    request = _edit_request(params, order, until_ms(params.valid_until) or deribit.venue_ms() + deribit.write_valid_ms)
 
     async def send(sent: Sent) -> Ending:
         try:
@@ -308,7 +318,8 @@ async def edit_order(call: Call, params: EditOrder) -> Plan[OrderOutcome]:
             raise BadVenueData(VENUE, "result.order.order_id", "the order that was edited")
         return placed(edited, trades, answer.as_of)
 
-    return Plan(VENUE, account, send, request.journal(instrument_name=order.instrument_name))
+    journal = request.journal(instrument_name=order.instrument_name, before=changeable(order))
+    return Plan(VENUE, account, send, journal, reduces=request.params["reduce_only"] is True)
 
 
 def _edit_objections(params: EditOrder, order: Order, instrument: Instrument) -> Sequence[Reason]:
@@ -332,7 +343,7 @@ def _edit_objections(params: EditOrder, order: Order, instrument: Instrument) ->
     return reasons
 
 
-def _edit_request(params: EditOrder, order: Order) -> Request:
+def _edit_request(params: EditOrder, order: Order, valid_until_ms: int) -> Request:
     post_only = order.post_only if params.post_only is None else params.post_only
     return Request(
         "private/edit",
@@ -347,7 +358,7 @@ def _edit_request(params: EditOrder, order: Order) -> Request:
             trigger_offset=params.trigger_offset or order.trigger_offset,
             display_amount=params.display_amount or order.display_amount,
             advanced=order.advanced,
-            valid_until=until_ms(params.valid_until),
+            valid_until=valid_until_ms,
         ),
     )
 
