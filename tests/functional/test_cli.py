@@ -28,8 +28,10 @@ class Cerberod:
         self._folder = folder
         self.settings = {name: text for name, text in environment(folder).items() if not name.endswith("_TOKEN")}
 
-    def start(self, *words: str, **settings: str) -> "subprocess.Popen[str]":
-        return subprocess.Popen(
+    @contextmanager
+    def started(self, *words: str, **settings: str) -> "Iterator[subprocess.Popen[str]]":
+        """Start a command; what still runs at the end of the block is killed."""
+        process = subprocess.Popen(
             [sys.executable, "-m", "cerberod", *words],
             cwd=self._folder / "work",
             env={**self.settings, **settings},
@@ -38,13 +40,15 @@ class Cerberod:
             stderr=subprocess.PIPE,
             text=True,
         )
+        with process:
+            try:
+                yield process
+            finally:
+                process.kill()
 
     def __call__(self, *words: str, input: str = "", **settings: str) -> "subprocess.CompletedProcess[str]":
-        process = self.start(*words, **settings)
-        try:
+        with self.started(*words, **settings) as process:
             out, err = process.communicate(input, timeout=ENDS_S)
-        finally:
-            process.kill()
         assert "Traceback" not in err, err
         return subprocess.CompletedProcess(words, process.returncode, out, err)
 
@@ -166,8 +170,10 @@ def test_tls_to_a_plain_port_is_one_line(at_daemon: Cerberod, shared_daemon: Dae
 
 
 def test_an_interrupted_call_ends_with_130_and_no_words(at_daemon: Cerberod) -> None:
-    with listening() as server:
-        process = at_daemon.start("call", "session.ping", CERBEROD_URL=f"ws://127.0.0.1:{server.getsockname()[1]}")
+    with (
+        listening() as server,
+        at_daemon.started("call", "session.ping", CERBEROD_URL=f"ws://127.0.0.1:{server.getsockname()[1]}") as process,
+    ):
         connection, _ = server.accept()
         with connection:
             connection.recv(1)  # the handshake has begun, so that the command waits
@@ -284,18 +290,18 @@ def test_a_port_in_use_and_a_state_in_use_are_one_line_each(cerberod: Cerberod, 
 def test_the_simulator_alone_tells_its_addresses_and_keys_and_stops_with_0(
     cerberod: Cerberod, number: signal.Signals
 ) -> None:
-    process = cerberod.start("sim", "--seed", "11")
-    assert process.stdout is not None
-    lines: list[str] = []
-    for line in process.stdout:
-        lines.append(line)
-        if line.startswith("DERIBIT_CLIENT_SECRET_LIVE="):
-            break
-    control = next(line.split()[1] for line in lines if line.startswith("control "))
-    with urlopen(f"{control}/state", timeout=ENDS_S) as answer:
-        assert orjson.loads(answer.read())
-    process.send_signal(number)
-    _, err = process.communicate(timeout=ENDS_S)
+    with cerberod.started("sim", "--seed", "11") as process:
+        assert process.stdout is not None
+        lines: list[str] = []
+        for line in process.stdout:
+            lines.append(line)
+            if line.startswith("DERIBIT_CLIENT_SECRET_LIVE="):
+                break
+        control = next(line.split()[1] for line in lines if line.startswith("control "))
+        with urlopen(f"{control}/state", timeout=ENDS_S) as answer:
+            assert orjson.loads(answer.read())
+        process.send_signal(number)
+        _, err = process.communicate(timeout=ENDS_S)
     assert (process.returncode, err) == (0, "")
 
 
