@@ -16,12 +16,15 @@ from cerberod.clock import Clock
 from cerberod.simulator.deribit.auth import Authority, Key, Token, read_signed_header, token_result
 from cerberod.simulator.deribit.credits import CreditBook
 from cerberod.simulator.deribit.exchange import Exchange
+from cerberod.simulator.deribit.instruments import Instrument
+from cerberod.simulator.deribit.orders import Order, UserTrade
 from cerberod.simulator.deribit.params import Params
 from cerberod.simulator.deribit.private import METHODS as TRADING
 from cerberod.simulator.deribit.public import METHODS as PUBLIC
 from cerberod.simulator.deribit.public import Call, Method
 from cerberod.simulator.deribit.reports import ACCOUNT_READS, ORDER_READS
 from cerberod.simulator.deribit.session import WEBSOCKET_ONLY, Session
+from cerberod.simulator.deribit.subscriptions import METHODS as CHANNEL_METHODS
 from cerberod.simulator.deribit.wire import Request, VenueError, write_answer
 
 _KEPT_RECEIVED = 10_000
@@ -88,6 +91,8 @@ class Environment:
         self.authority = Authority([self.key])
         self.credits = CreditBook()
         self.received = ReceivedLog()
+        self.sessions: set[Session] = set()
+        exchange.listener = self._tell
 
     def reset(self) -> None:
         """Forget orders, trades, tokens, credits spent and requests received; connections stay."""
@@ -95,6 +100,10 @@ class Environment:
         self.authority.clear()
         self.credits.clear()
         self.received.clear()
+
+    def _tell(self, instrument: Instrument, orders: list[Order], trades: list[UserTrade]) -> None:
+        for session in self.sessions:
+            session.subscriptions.tell(self.exchange, instrument, orders, trades)
 
     def now_us(self) -> int:
         """Return the real time in microseconds, for usIn and usOut."""
@@ -139,11 +148,14 @@ class Environment:
         payer = token.account if token is not None else f"address {caller.address}"
         if not self.credits.spend(payer, name, params.has("currency"), now_s):
             raise VenueError(10028)
-        if name in WEBSOCKET_ONLY:
+        if name in WEBSOCKET_ONLY or name in CHANNEL_METHODS:
             if session is None:
                 raise VenueError(10030)
             if name.startswith("private/"):
                 self._demand(token, request, caller, now_s)
+            if name in CHANNEL_METHODS:
+                reads_trades = token is not None and token.allows("trade", "read")
+                return session.subscriptions.call(name, params, self.exchange, reads_trades)
             return session.call(name, params, self.authority, now_s)
         if name == "public/auth":
             return self._auth(params, session, now_s)

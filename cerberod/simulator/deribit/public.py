@@ -7,19 +7,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from cerberod.simulator.deribit import views
+from cerberod.simulator.deribit import trades, views
 from cerberod.simulator.deribit.exchange import CURRENCIES, Exchange
 from cerberod.simulator.deribit.instruments import Instrument, well_formed
 from cerberod.simulator.deribit.params import Params
 from cerberod.simulator.deribit.wire import VenueError, invalid
-from cerberod.simulator.market import ASSETS, DAY_MS
-from cerberod.simulator.noise import key_of
+from cerberod.simulator.market import ASSETS, DAY_MS, HISTORY_START_MS
 
 VERSION: Final = "1.2.26"
 KINDS: Final = ("future", "option", "spot", "future_combo", "option_combo", "any", "combo")
 _DEPTHS = (1, 5, 10, 20, 50, 100, 1_000, 10_000)
 _RESOLUTIONS = ("1", "3", "5", "10", "15", "30", "60", "120", "180", "360", "720")
-_TRADES_WINDOW_MS = 2 * DAY_MS
 
 
 @dataclass(frozen=True)
@@ -183,52 +181,29 @@ async def get_tradingview_chart_data(call: Call) -> dict[str, Any]:
 
 
 def get_last_trades_by_instrument(call: Call) -> dict[str, Any]:
-    """Return public trades; without times the latest, as far back as two days."""
+    """Return public trades: from `start_timestamp` on, or else the latest."""
     instrument, p = instrument_of(call), call.params
     count = p.within("count", 10, 1, 1_000)
     now_ms = call.exchange.quotes.now_ms()
-    start_ms = p.integer("start_timestamp")
-    end_ms = p.integer("end_timestamp")
+    start_ms, end_ms = p.integer("start_timestamp"), p.integer("end_timestamp")
     sorting = p.choice("sorting", ("asc", "desc", "default"), "default")
+    newest_first = sorting == "desc" or (sorting == "default" and start_ms is None)
     stop_ms = now_ms if end_ms is None else min(end_ms, now_ms)
-    begin_ms = stop_ms - _TRADES_WINDOW_MS if start_ms is None else max(start_ms, stop_ms - 400 * DAY_MS)
+    begin_ms = stop_ms - trades.window_ms(instrument) if start_ms is None else max(start_ms, HISTORY_START_MS)
+    cut = stop_ms - begin_ms > trades.window_ms(instrument)
+    if cut and newest_first:
+        begin_ms = stop_ms - trades.window_ms(instrument)
+    elif cut:
+        stop_ms = begin_ms + trades.window_ms(instrument)
     prints = call.exchange.tape.between(instrument, begin_ms, stop_ms)
     keep = prints.sequence >= (p.integer("start_seq", 0) or 0)
     last_seq = p.integer("end_seq")
     if last_seq is not None:
         keep &= prints.sequence <= last_seq
-    positions = keep.nonzero()[0]
-    newest_first = sorting == "desc" or (sorting == "default" and start_ms is None)
-    picked = positions[::-1][:count] if newest_first else positions[:count]
-    index = call.exchange.quotes.index(instrument.coin)
-    trades: list[dict[str, Any]] = []
-    for position in picked.tolist():
-        price, amount = float(prints.price[position]), float(prints.amount[position])
-        previous = float(prints.price[position - 1]) if position else price
-        trade: dict[str, Any] = {
-            "trade_id": _public_trade_id(instrument, int(prints.sequence[position])),
-            "trade_seq": int(prints.sequence[position]),
-            "timestamp": int(prints.time_ms[position]),
-            "instrument_name": instrument.name,
-            "direction": "buy" if prints.buy[position] else "sell",
-            "price": price,
-            "amount": amount,
-            "contracts": round(amount / float(instrument.contract_size), 8),
-            "mark_price": price,
-            "index_price": index,
-            "tick_direction": 0 if price > previous else 2 if price < previous else 1,
-        }
-        if instrument.option:
-            mark = call.exchange.quotes.mark(instrument)
-            trade["iv"] = mark.volatility_pct
-        trades.append(trade)
-    return {"trades": trades, "has_more": len(positions) > count}
-
-
-def _public_trade_id(instrument: Instrument, sequence: int) -> str:
-    if sequence < 1_000_000_000:  # a print of the model; users' trades number themselves from far above
-        sequence += key_of("trades", instrument.name) % 800 * 1_000_000
-    return str(sequence) if instrument.currency == "BTC" else f"{instrument.currency}-{sequence}"
+    positions = keep.nonzero()[0].tolist()
+    picked = (positions[::-1] if newest_first else positions)[:count]
+    found = trades.records(call.exchange, instrument, prints, picked)
+    return {"trades": found, "has_more": cut or len(positions) > count}
 
 
 METHODS: Final[dict[str, Method]] = {

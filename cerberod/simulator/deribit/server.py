@@ -65,10 +65,12 @@ class DeribitServer:
         name = f"{self.environment.name}-{next(self._numbers)}"
         connection = Connection(name, ws, request, self.environment)
         self._connections[name] = connection
+        self.environment.sessions.add(connection.session)
         try:
             await connection.run()
         finally:
             del self._connections[name]
+            self.environment.sessions.discard(connection.session)
             self.environment.authority.end_connection(name)
         return ws
 
@@ -172,6 +174,7 @@ class Connection:
         while True:
             await anyio.sleep(_TICK_S)
             self.session.beat(self._environment.clock.monotonic())
+            self.session.subscriptions.publish(self._environment.exchange)
             self._close_if_ending()
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from cerberod.simulator.deribit.auth import Authority
 from cerberod.simulator.deribit.params import Params
+from cerberod.simulator.deribit.subscriptions import Subscriptions
 from cerberod.simulator.deribit.wire import invalid, write_notification
 
 WEBSOCKET_ONLY: Final = frozenset(
@@ -27,6 +28,7 @@ class Session:
         self.id = session_id
         self.send = send
         self.end = end
+        self.subscriptions = Subscriptions(send)
         self.access_token: str | None = None
         self.silenced = False
         self.heartbeat_s: int | None = None
