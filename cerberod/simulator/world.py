@@ -61,8 +61,6 @@ class World:
     async def serve(self, stack: AsyncExitStack) -> dict[str, str]:
         """Open all listeners in `stack` and return their addresses."""
         urls: dict[str, str] = {}
-        tasks = await stack.enter_async_context(anyio.create_task_group())
-        stack.callback(tasks.cancel_scope.cancel)
         for name, server in self.servers.items():
             port = await stack.enter_async_context(server.listen(self._config.host, self._ports[name]))
             urls[name] = f"ws://{self._config.host}:{port}{WEBSOCKET_PATH}"
@@ -70,6 +68,8 @@ class World:
         control = ControlServer(self)
         port = await stack.enter_async_context(control.listen(self._config.host, self._config.control_port))
         urls["control"] = f"http://{self._config.host}:{port}"
+        tasks = await stack.enter_async_context(anyio.create_task_group())  # last: a taken port is a plain OSError
+        stack.callback(tasks.cancel_scope.cancel)
         tasks.start_soon(self._tick)
         return urls
 

@@ -1,9 +1,13 @@
 """The simulated Deribit over real sockets: logins, envelopes, refusals, heartbeat, rate limit."""
 
+import asyncio
 import hashlib
 import hmac
+import socket
 from collections.abc import AsyncIterator
 
+import aiohttp
+import anyio
 import orjson
 import pytest
 
@@ -83,7 +87,7 @@ async def test_unknown_method_garbage_and_oversize_keep_the_connection(raw: RawD
         await raw.send(text)
         answer = await raw.receive()
         assert answer["error"]["code"] == code
-        assert "id" not in answer
+        assert answer.get("id") == (1 if text.startswith('{"id":1') else None)
     await raw.send('{"id":1,"method":"public/test","params":{"expected_result":"' + "x" * 33_000 + '"}}')
     assert (await raw.receive())["error"] == {"code": -32600, "message": "request entity too large"}
     assert await raw.result("public/test") == {"version": "1.2.26"}
@@ -267,3 +271,32 @@ async def test_the_frame_of_a_whole_chain_arrives(raw: RawDeribit) -> None:
     listed = await raw.result("public/get_instruments", currency="BTC", kind="option")
     assert {r["instrument_name"] for r in rows} == {i["instrument_name"] for i in listed}
     assert len(orjson.dumps(rows)) > 100_000
+
+
+# Life
+
+
+async def test_stopping_closes_what_is_open_and_leaves_nothing(clock: ManualClock) -> None:
+    before = len(asyncio.all_tasks())
+    async with run_simulator(SimulatorConfig(), clock) as running:
+        url = running.urls["deribit_testnet"]
+        client = connected(url)
+        raw = await client.__aenter__()
+        await raw.result("public/subscribe", channels=["ticker.BTC-PERPETUAL.100ms"])
+    assert await raw.closed()
+    await client.__aexit__(None, None, None)
+    await anyio.wait_all_tasks_blocked()
+    assert len(asyncio.all_tasks()) == before
+    with pytest.raises(aiohttp.ClientConnectorError):
+        async with connected(url):
+            pass
+
+
+async def test_chosen_ports_are_used_and_a_taken_one_is_an_error(clock: ManualClock) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(OSError, match="in use"):
+            async with run_simulator(SimulatorConfig(deribit_port=port), clock):
+                pass
+    async with run_simulator(SimulatorConfig(deribit_port=port), clock) as running:
+        assert running.urls["deribit_testnet"] == f"ws://127.0.0.1:{port}/ws/api/v2"

@@ -313,3 +313,13 @@ async def test_expiry_settles_positions_and_ends_orders(simulator: Simulator, ra
     ended = await raw.result("private/get_order_state", order_id=resting["order_id"])
     assert (ended["order_state"], ended["cancel_reason"]) == ("cancelled", "settlement")
     assert (await raw.error("public/ticker", instrument_name=name))["data"]["reason"] == "instrument not found"
+
+
+async def test_good_til_day_ends_at_the_settlement(simulator: Simulator, raw: RawDeribit) -> None:
+    order = {"instrument_name": PERPETUAL, "amount": 10, "price": 50_000}
+    day = (await raw.result("private/buy", **order, time_in_force="good_til_day"))["order"]
+    stays = (await raw.result("private/buy", **order))["order"]
+    await move(simulator, advance_s=86_400)
+    assert [o["order_id"] for o in await raw.result("private/get_open_orders")] == [stays["order_id"]]
+    ended = await raw.result("private/get_order_state", order_id=day["order_id"])
+    assert ended["cancel_reason"] == "settlement"

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from inspect import isawaitable
 from typing import Any, Final
 
+import orjson
+
 from cerberod.clock import Clock
 from cerberod.simulator.deribit.auth import Authority, Key, Token, read_signed_header, token_result
 from cerberod.simulator.deribit.credits import CreditBook
@@ -25,9 +27,10 @@ from cerberod.simulator.deribit.public import Call, Method
 from cerberod.simulator.deribit.reports import ACCOUNT_READS, ORDER_READS
 from cerberod.simulator.deribit.session import WEBSOCKET_ONLY, Session
 from cerberod.simulator.deribit.subscriptions import METHODS as CHANNEL_METHODS
-from cerberod.simulator.deribit.wire import Request, VenueError, write_answer
+from cerberod.simulator.deribit.wire import Answer, Request, VenueError, write_answer
 
-_KEPT_RECEIVED = 10_000
+_KEPT_RECEIVED = 5_000
+_LARGEST_KEPT = 4_096
 _MOST_NAMES = 512
 _LONGEST_NAME = 100
 
@@ -38,7 +41,7 @@ _RIGHTS: Final[dict[str, tuple[str, str]]] = (
 )
 _METHODS: Final[dict[str, Method]] = PUBLIC | TRADING | ORDER_READS | ACCOUNT_READS
 
-Respond = Callable[[bytes], Awaitable[None]]
+Respond = Callable[[Answer], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -123,13 +126,15 @@ class Environment:
         params = {
             k: v for k, v in request.params.items() if k not in ("client_secret", "access_token", "refresh_token")
         }
+        if len(orjson.dumps(params)) > _LARGEST_KEPT:
+            params = {"too_large_to_keep": True}
         transport = "websocket" if caller.session is not None else "http"
         self.received.add(Received(self.clock.now_ms(), request.method[:_LONGEST_NAME], transport, params))
 
-    def refuse(self, error: VenueError) -> bytes:
+    def refuse(self, error: VenueError) -> Answer:
         """Write the answer to something that could not be read as a request."""
         now = self.now_us()
-        return write_answer(None, error, us_in=now, us_out=now, testnet=self.testnet)
+        return write_answer(error.request, error, us_in=now, us_out=now, testnet=self.testnet)
 
     async def answer(self, request: Request, caller: Caller) -> Any:
         """Return the result, or the VenueError, of one request."""

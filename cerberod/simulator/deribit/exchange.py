@@ -17,6 +17,7 @@ from cerberod.simulator.deribit.orders import EditRequest, Numbering, Order, Ord
 from cerberod.simulator.deribit.prints import Tape, UserPrint
 from cerberod.simulator.deribit.quotes import Mark, Quotes, implied_pct, price_band
 from cerberod.simulator.deribit.wire import VenueError, invalid
+from cerberod.simulator.market import DAY_MS
 from cerberod.simulator.matching import ZERO, Book, Fill, Lifetime, SelfTradeError, Side
 
 START_BALANCES: Final = {
@@ -28,6 +29,7 @@ START_BALANCES: Final = {
 }
 CURRENCIES: Final = tuple(START_BALANCES)
 
+_SETTLEMENT_HOUR_MS = 8 * 3_600_000
 _MOST_OPEN = 2_000
 _KEPT_CLOSED = 5_000
 _KEPT_TRADES = 10_000
@@ -98,8 +100,17 @@ class Exchange:
                 self.book(instrument)
             elif self._quoted[name][0] != self.quotes.moment():
                 del self._books[name], self._quoted[name], self._instruments[name]
+        self._end_the_day()
         for name in [n for n in self.account.positions if n not in live]:
             self.account.settle(name, self._delivery(self._held.pop(name)))
+
+    def _end_the_day(self) -> None:
+        """Cancel the good-til-day orders placed before the last settlement."""
+        now_ms = self.quotes.now_ms()
+        settled_ms = now_ms - (now_ms - _SETTLEMENT_HOUR_MS) % DAY_MS
+        for order in self.open_orders():
+            if order.lifetime is Lifetime.GOOD_TIL_DAY and order.created_ms < settled_ms:
+                self.cancel(order, "settlement")
 
     def _delivery(self, instrument: Instrument) -> Decimal:
         """Return an expired instrument's delivery price, in its own price unit."""

@@ -14,7 +14,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 
 from cerberod.simulator.deribit.environment import Caller, Environment
 from cerberod.simulator.deribit.session import Session
-from cerberod.simulator.deribit.wire import FRAME_LIMIT, Request, VenueError, read_request
+from cerberod.simulator.deribit.wire import FRAME_LIMIT, Answer, Request, VenueError, read_request
 from cerberod.simulator.listening import listening
 
 WEBSOCKET_PATH: Final = "/ws/api/v2"
@@ -77,12 +77,11 @@ class DeribitServer:
     # HTTP
 
     async def _http(self, request: web.Request) -> web.Response:
-        out: list[bytes] = []
+        out: list[Answer] = []
 
-        async def respond(body: bytes) -> None:
-            out.append(body)
+        async def respond(answer: Answer) -> None:
+            out.append(answer)
 
-        status = 200
         try:
             call, caller = await _read_http(request)
         except VenueError as error:
@@ -91,9 +90,8 @@ class DeribitServer:
             await self.environment.serve(call, caller, respond)
         if not out:
             return web.Response(status=500)
-        if b'"error":' in out[0][:512] and b'"result":' not in out[0][:512]:
-            status = 400
-        return web.Response(body=out[0], status=status, content_type="application/json")
+        status = 400 if out[0].refused else 200
+        return web.Response(body=out[0].body, status=status, content_type="application/json")
 
 
 class Connection:
@@ -154,8 +152,8 @@ class Connection:
             return
         await self._environment.serve(request, caller, self._respond)
 
-    async def _respond(self, body: bytes) -> None:
-        await self._push.send(body)
+    async def _respond(self, answer: Answer) -> None:
+        await self._push.send(answer.body)
 
     def _close_if_ending(self) -> None:
         if self._ending:

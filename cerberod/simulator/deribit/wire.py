@@ -46,11 +46,20 @@ MESSAGES: Final = {
 class VenueError(Exception):
     """The venue's refusal of one request."""
 
-    def __init__(self, code: int, *, message: str | None = None, data: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        code: int,
+        *,
+        message: str | None = None,
+        data: Mapping[str, Any] | None = None,
+        request: "Request | None" = None,
+    ) -> None:
         super().__init__(code)
         self.code = code
         self.message = MESSAGES[code] if message is None else message
         self.data = data
+        self.request = request
+        """What could be read of a request that is refused while being read; its id is echoed."""
 
 
 def invalid(param: str, reason: str) -> VenueError:
@@ -81,24 +90,26 @@ def read_request(raw: str | bytes) -> Request:
     request_id = body.get("id")
     if request_id is not None and (isinstance(request_id, bool) or not isinstance(request_id, int | float | str)):
         raise VenueError(-32600, message="Invalid Request")
-    method, params = body.get("method"), body.get("params", {})
+    method, params = body.get("method"), body.get("params")
+    request = Request(method if isinstance(method, str) else "", {}, request_id, "id" in body)
     if not isinstance(method, str):
-        raise VenueError(-32600, message="Invalid Request")
+        raise VenueError(-32600, message="Invalid Request", request=request)
     if params is None:
-        params = {}
+        return request
     if not isinstance(params, dict):
-        raise VenueError(-32602)
+        raise VenueError(-32602, request=request)
     return Request(method, params, request_id, "id" in body)
 
 
-def write_answer(
-    request: Request | None,
-    outcome: Any,
-    *,
-    us_in: int,
-    us_out: int,
-    testnet: bool,
-) -> bytes:
+@dataclass(frozen=True)
+class Answer:
+    """An answer ready to be sent; `refused` tells HTTP which status to give."""
+
+    body: bytes
+    refused: bool
+
+
+def write_answer(request: Request | None, outcome: Any, *, us_in: int, us_out: int, testnet: bool) -> Answer:
     """Write the envelope around a result, or around a VenueError."""
     envelope: dict[str, Any] = {"jsonrpc": "2.0"}
     if request is not None and request.has_id:
@@ -111,7 +122,7 @@ def write_answer(
     else:
         envelope["result"] = outcome
     envelope |= {"usIn": us_in, "usOut": us_out, "usDiff": us_out - us_in, "testnet": testnet}
-    return orjson.dumps(envelope)
+    return Answer(orjson.dumps(envelope), refused=isinstance(outcome, VenueError))
 
 
 def write_notification(method: str, params: dict[str, Any]) -> bytes:

@@ -44,10 +44,17 @@ def test_no_bytes_do_worse_than_a_refusal(raw: bytes) -> None:
 
 def test_writing() -> None:
     call = Request("m", {}, "a", True)
-    written = orjson.loads(write_answer(call, [1], us_in=5, us_out=9, testnet=True))
+    answer = write_answer(call, [1], us_in=5, us_out=9, testnet=True)
+    assert not answer.refused
+    written = orjson.loads(answer.body)
     assert written == {"jsonrpc": "2.0", "id": "a", "result": [1], "usIn": 5, "usOut": 9, "usDiff": 4, "testnet": True}
-    written = orjson.loads(write_answer(None, invalid("x", "why"), us_in=1, us_out=1, testnet=False))
+    answer = write_answer(None, invalid("x", "why"), us_in=1, us_out=1, testnet=False)
+    assert answer.refused
+    written = orjson.loads(answer.body)
     assert written["error"] == {"code": -32602, "message": "Invalid params", "data": {"reason": "why", "param": "x"}}
     assert "id" not in written
-    assert "data" not in orjson.loads(write_answer(call, VenueError(10004), us_in=1, us_out=1, testnet=False))["error"]
+    assert (
+        "data"
+        not in orjson.loads(write_answer(call, VenueError(10004), us_in=1, us_out=1, testnet=False).body)["error"]
+    )
     assert orjson.loads(write_notification("heartbeat", {"type": "heartbeat"}))["jsonrpc"] == "2.0"
