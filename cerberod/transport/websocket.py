@@ -19,7 +19,7 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
-from websockets.protocol import Event
+from websockets.protocol import Event, State
 
 from cerberod.clock import Clock
 from cerberod.ids import new_session_id
@@ -41,6 +41,7 @@ _CLOSE_TIMEOUT_S = 5.0
 _CLOSING_AT_ONCE = 128
 _MAX_PAUSING = 1024
 _USER_AGENT = 256
+_END_OF_HEAD = b"\r\n\r\n"
 GOODBYE = "the daemon is stopping; reconnect in a moment"
 
 
@@ -249,6 +250,8 @@ class WebSocketListener:
                 "client_ip": self._client(connection, request),
             },
         )
+        assert isinstance(connection, _Connection)
+        connection.turn_away()
         response = connection.respond(refusal.status, "")
         response.body = refusal.body
         del response.headers["Content-Length"], response.headers["Content-Type"]
@@ -271,6 +274,8 @@ class WebSocketListener:
         session = self._dispatcher.open_session(principal)
         opened.conversation = Conversation(self._dispatcher, session, _sender(connection), self._conversation_limits)
         logger.info("session opened", extra={**about, "client_ip": principal.client_ip})
+        assert isinstance(connection, _Connection)
+        connection.let_in()
         try:
             await opened.conversation.run(_frames(connection), drain=False)
         finally:
@@ -278,7 +283,11 @@ class WebSocketListener:
 
 
 class _Connection(ServerConnection):
-    """A connection that tells its listener when it opens, when its request has arrived, and when it is gone."""
+    """A connection that tells its listener when it opens, when its request has arrived, and when it is gone.
+
+    What a peer sends behind its request before it was let in is held back: the library would take it for frames of an
+    open session and stumble. Reading pauses meanwhile, so that no more than one chunk is held.
+    """
 
     def __init__(
         self,
@@ -292,6 +301,45 @@ class _Connection(ServerConnection):
         self._opened = opened
         self._settled = settled
         self._ended = ended
+        self._tail = b""
+        self._early = b""
+        self._judged = False
+
+    def let_in(self) -> None:
+        """The handshake is over: read on."""
+        early = self._release()
+        if early:
+            super().data_received(early)
+
+    def turn_away(self) -> None:
+        """The answer that is about to go out is the last word: nothing more is listened to."""
+        self._judged = True
+        self._release()
+
+    def _release(self) -> bytes:
+        early, self._early = self._early, b""
+        if early:
+            self.transport.resume_reading()
+        return early
+
+    def data_received(self, data: bytes) -> None:
+        if self.state is State.CONNECTING and not self._judged:
+            data = self._hold_back(data)
+        super().data_received(data)
+
+    def _hold_back(self, data: bytes) -> bytes:
+        """Return what belongs to the request; keep the rest."""
+        request_ends = 0
+        if self.request is None:
+            found = (self._tail + data).find(_END_OF_HEAD)
+            if found < 0:
+                self._tail = (self._tail + data)[-len(_END_OF_HEAD) + 1 :]
+                return data
+            request_ends = found + len(_END_OF_HEAD) - len(self._tail)
+        self._early += data[request_ends:]
+        if self._early:
+            self.transport.pause_reading()
+        return data[:request_ends]
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
