@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from cerberod.simulator.world import World
 
 _FARTHEST_MS = 4_000_000_000_000
+_WIDEST = 100.0
 
 
 class ControlServer:
@@ -100,7 +101,7 @@ class ControlServer:
         asset = body.get("asset")
         if asset is not None and asset not in ASSETS:
             raise _bad(f"asset must be one of {', '.join(ASSETS)}")
-        factor = _number(body, "factor", 0.001, 1_000.0)
+        factor = _number(body, "factor", 1 / _WIDEST, _WIDEST)
         advance_s = _number(body, "advance_s", 0.0, 1e9)
         time_ms = _number(body, "time_ms", 1.0, _FARTHEST_MS)
         if body.get("run") not in (None, True):
@@ -108,12 +109,17 @@ class ControlServer:
         if not body:
             raise _bad("name what to move: factor, advance_s, time_ms or run")
         world = self._world
+        coins = list(ASSETS) if asset is None else [str(asset)]
+        if factor is not None:
+            together = [factor * world.market.moved(coin, world.time.now_ms()) for coin in coins]
+            if not all(1 / _WIDEST <= moved <= _WIDEST for moved in together):
+                raise _bad(f"factor: all moves together must stay within a factor of {_WIDEST:g}")
         if time_ms is not None:
             world.set_time(int(time_ms))
         if advance_s is not None:
             world.set_time(world.time.now_ms() + round(advance_s * 1_000))
         if factor is not None:
-            for coin in [asset] if asset is not None else list(ASSETS):
+            for coin in coins:
                 world.move(coin, factor)
         if body.get("run"):
             world.time.run()

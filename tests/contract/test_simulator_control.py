@@ -82,6 +82,14 @@ async def test_the_market_moves_by_factor_and_time(
     assert await raw.result("public/get_time") == first + 3_600_000
 
 
+async def test_all_moves_together_are_bounded(simulator: Simulator, http: aiohttp.ClientSession) -> None:
+    url = simulator.urls["control"] + "/market"
+    await post(http, url, asset="ETH", factor=50)
+    assert "together" in (await post(http, url, expect=400, asset="ETH", factor=3))["error"]
+    assert "together" in (await post(http, url, expect=400, factor=3))["error"]
+    await post(http, url, asset="ETH", factor=0.02)
+
+
 async def test_drop_cuts_the_sockets_now(simulator: Simulator, http: aiohttp.ClientSession, raw: RawDeribit) -> None:
     control = simulator.urls["control"]
     assert (await ask(http, control + "/state"))["connections"] == {"deribit_testnet": 1, "deribit_live": 0}
