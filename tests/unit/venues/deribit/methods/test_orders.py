@@ -1,0 +1,326 @@
+"""Orders as prepared: what params alone show wrong, what the instrument shows wrong, and what would go out."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import orjson
+import pytest
+from pydantic import ValidationError
+
+from cerberod.errors import BadVenueData, NoKeys, VenueRefused
+from cerberod.ids import Environment
+from cerberod.rpc.call import Call, Principal, Services
+from cerberod.trading.orders import Outcome
+from cerberod.trading.writes import Plan, Sent
+from cerberod.venues.deribit.client import Deribit
+from cerberod.venues.deribit.methods.orders import EditOrder, PlaceOrder, edit_order, place_order
+from tests.support.deribit_venue import Error, ScriptedVenue, client_of, eventually, scripted
+from tests.unit.venues.deribit.test_client import instrument
+from tests.unit.venues.deribit.test_rules import OPTION
+from tests.unit.venues.deribit.wire.test_orders import ORDER
+
+PRINCIPAL = Principal(Environment.TESTNET, "testnet", "night-owl", frozenset({"trade"}), "s-1", "websocket")
+LIMIT = {"instrument_name": "BTC-PERPETUAL", "side": "buy", "amount": "10", "price": "60000.5", "intent": "i-1"}
+STOP = {"type": "stop_market", "trigger": "mark_price", "trigger_price": "59000"}
+
+
+def params_of(model: type[Any], **given: Any) -> Any:
+    return model.model_validate_json(orjson.dumps(given), strict=True)
+
+
+def echo(params: dict[str, Any]) -> dict[str, Any]:
+    """Answer an order as the venue does: with the order as it was asked for."""
+    return {"order": ORDER | {"label": params["label"], "direction": "buy"}, "trades": []}
+
+
+@asynccontextmanager
+async def calling(**scripts: Any) -> AsyncIterator[tuple[ScriptedVenue, Call]]:
+    async with AsyncExitStack() as stack:
+        venue = await stack.enter_async_context(scripted(**({"public__get_instrument": instrument()} | scripts)))
+        deribit = await stack.enter_async_context(client_of(venue))
+        await eventually(lambda: deribit.status().authenticated)
+        yield venue, Call("r-1", "deribit.place_order", PRINCIPAL, Services(Environment.TESTNET, [deribit]))
+
+
+def fields(refused: ValidationError) -> set[str]:
+    return {".".join(map(str, error["loc"])) for error in refused.errors()}
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"price": None}, "price"),
+        ({"type": "market"}, "price"),
+        ({"type": "market_limit"}, "price"),
+        ({"type": "stop_limit", "trigger": "mark_price"}, "trigger_price"),
+        ({"type": "stop_limit", "trigger_price": "1"}, "trigger"),
+        ({"type": "stop_market", "trigger": "mark_price", "trigger_price": "1"}, "price"),
+        ({"trigger": "mark_price"}, "trigger"),
+        ({"trigger_price": "1"}, "trigger_price"),
+        ({"trigger_offset": "1"}, "trigger_offset"),
+        ({"type": "trailing_stop", "trigger": "mark_price", "price": None}, "trigger_offset"),
+        ({"type": "market", "price": None, "time_in_force": "good_til_day"}, "time_in_force"),
+        ({"type": "market", "price": None, "post_only": True}, "post_only"),
+        ({"time_in_force": "fill_or_kill", "post_only": True}, "post_only"),
+        ({"type": "market", "price": None, "display_amount": "1"}, "display_amount"),
+        ({"display_amount": "11"}, "display_amount"),
+        ({"type": "market", "price": None, "advanced": "implv"}, "advanced"),
+        ({"amount": 10}, "amount"),
+        ({"amount": "0"}, "amount"),
+        ({"amount": "1e1"}, "amount"),
+        ({"price": "-1"}, "price"),
+        ({"side": "BUY"}, "side"),
+        ({"type": "LIMIT"}, "type"),
+        ({"instrument_name": "BTC PERPETUAL"}, "instrument_name"),
+        ({"valid_until": "2026-08-22T00:00:00"}, "valid_until"),
+        ({"post_only": "yes"}, "post_only"),
+        ({"reduce_only": 1}, "reduce_only"),
+        ({"leverage": "5"}, "leverage"),
+    ],
+)
+def test_what_params_alone_show_wrong_names_its_field(changes: dict[str, Any], field: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        params_of(PlaceOrder, **(LIMIT | changes))
+    assert fields(refused.value) == {field}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"type": "market", "price": None},
+        {"type": "market_limit", "price": None, "time_in_force": "good_til_day"},
+        STOP | {"price": None},
+        {"type": "stop_limit", "trigger": "last_price", "trigger_price": "1"},
+        {"type": "take_limit", "trigger": "index_price", "trigger_price": "1"},
+        {"type": "take_market", "trigger": "index_price", "trigger_price": "1", "price": None},
+        {"type": "trailing_stop", "trigger": "mark_price", "trigger_offset": "50", "price": None},
+        {"post_only": True, "time_in_force": "good_til_cancelled"},
+        {"display_amount": "10"},
+        {"advanced": "implv"},
+    ],
+)
+def test_every_type_of_order_can_be_asked_for(changes: dict[str, Any]) -> None:
+    params_of(PlaceOrder, **(LIMIT | changes))
+
+
+def test_several_problems_are_told_at_once() -> None:
+    with pytest.raises(ValidationError) as refused:
+        params_of(PlaceOrder, side="hold", amount="0", type="limit")
+    assert fields(refused.value) == {"instrument_name", "side", "amount", "price"}
+
+
+async def test_an_order_goes_out_once_with_everything_said() -> None:
+    async with calling(private__buy=echo) as (venue, call):
+        plan = await place_order(call, params_of(PlaceOrder, **LIMIT))
+        assert not venue.asked("private/buy"), "preparing sends nothing"
+        assert plan.send is not None
+        sent = Sent()
+        ending = await plan.send(sent)
+        assert sent.marked
+        (asked,) = venue.asked("private/buy")
+        until = asked.pop("valid_until")
+        assert asked == {
+            "instrument_name": "BTC-PERPETUAL",
+            "amount": 10,
+            "type": "limit",
+            "label": plan.client_order_id,
+            "price": 60000.5,
+            "time_in_force": "good_til_cancelled",
+            "post_only": False,
+            "reject_post_only": False,
+            "reduce_only": False,
+        }
+        assert '"amount":10,' in venue.frames[-1]
+        assert until - call.use(Deribit).venue_ms() <= 5_000
+        assert plan.wire["params"]["price"] == "60000.5"
+        assert plan.wire["currency"] == "BTC"
+        assert ending.outcome is Outcome.CONFIRMED
+        assert ending.detail["order"]["order_id"] == ORDER["order_id"]
+
+
+async def test_the_label_is_a_function_of_the_intent_alone() -> None:
+    async with calling() as (_, call):
+        labels = [
+            (
+                await place_order(call, params_of(PlaceOrder, **(LIMIT | {"intent": intent, "amount": amount})))
+            ).client_order_id
+            for intent, amount in (("i-1", "10"), ("i-1", "20"), ("i-2", "10"))
+        ]
+    assert labels[0] == labels[1] != labels[2]
+    assert labels[0] is not None
+    assert len(labels[0]) == 53
+    assert labels[0].startswith("c")
+
+
+@pytest.mark.parametrize(
+    ("changes", "sent"),
+    [
+        ({"post_only": True}, {"post_only": True, "reject_post_only": True}),
+        ({"post_only": True, "reject_post_only": False}, {"post_only": True, "reject_post_only": False}),
+        ({"reject_post_only": True}, {"post_only": False, "reject_post_only": False}),
+        ({"type": "market", "price": None}, {"time_in_force": None, "price": None, "post_only": False}),
+        ({"time_in_force": "fill_or_kill"}, {"time_in_force": "fill_or_kill"}),
+        (STOP | {"price": None}, {"trigger": "mark_price", "trigger_price": "59000", "time_in_force": None}),
+        ({"valid_until": "2026-08-22T03:50:45.199Z"}, {"valid_until": 1_787_370_645_199}),
+    ],
+)
+async def test_what_is_sent_follows_from_what_is_asked(changes: dict[str, Any], sent: dict[str, Any]) -> None:
+    async with calling() as (_, call):
+        plan = await place_order(call, params_of(PlaceOrder, **(LIMIT | changes)))
+        assert {name: plan.wire["params"].get(name) for name in sent} == sent
+
+
+@pytest.mark.parametrize(
+    ("changes", "rules", "reasons"),
+    [
+        ({"price": "60000.3"}, {}, [("price", "60000.5")]),
+        ({"amount": "15"}, {}, [("amount", "20")]),
+        ({"amount": "5", "price": "1.1"}, {}, [("amount", "10"), ("price", "1")]),
+        ({}, {"state": "halted"}, [("instrument_name", None)]),
+        ({}, {"expiration_timestamp": 1_600_000_000_000}, [("instrument_name", None)]),
+        ({"price": "0.0051", "amount": "0.1"}, OPTION, [("price", "0.005")]),
+        ({"price": "55.5123", "amount": "0.1", "advanced": "implv"}, OPTION, []),
+        ({"advanced": "usd"}, {}, [("advanced", None)]),
+        (STOP | {"price": None, "trigger_price": "59000.1"}, {}, [("trigger_price", "59000")]),
+        ({"amount": "5000", "display_amount": "500"}, {}, [("display_amount", "1000")]),
+    ],
+)
+async def test_what_the_instrument_shows_wrong_is_denied(
+    changes: dict[str, Any], rules: dict[str, Any], reasons: list[tuple[str, str | None]]
+) -> None:
+    async with calling(public__get_instrument=instrument(**rules)) as (venue, call):
+        plan = await place_order(call, params_of(PlaceOrder, **(LIMIT | changes)))
+        assert [(reason.field, reason.nearest) for reason in plan.denied] == reasons
+        assert (plan.send is None) == bool(reasons)
+        assert not venue.asked("private/buy")
+
+
+@pytest.mark.parametrize("code", [-32602, 13020, 10020])
+async def test_an_instrument_that_does_not_exist_is_denied(code: int) -> None:
+    async with calling(public__get_instrument=Error(code)) as (_, call):
+        plan = await place_order(call, params_of(PlaceOrder, **LIMIT))
+        assert [reason.field for reason in plan.denied] == ["instrument_name"]
+
+
+async def test_a_venue_that_cannot_tell_the_instrument_is_an_error() -> None:
+    async with calling(public__get_instrument=Error(11094)) as (_, call):
+        with pytest.raises(VenueRefused):
+            await place_order(call, params_of(PlaceOrder, **LIMIT))
+
+
+async def test_without_keys_nothing_is_prepared() -> None:
+    async with scripted() as venue, client_of(venue, credentials=None) as deribit:
+        call = Call("r-1", "deribit.place_order", PRINCIPAL, Services(Environment.TESTNET, [deribit]))
+        with pytest.raises(NoKeys):
+            await place_order(call, params_of(PlaceOrder, **LIMIT))
+
+
+async def _send(plan: Plan[Any]) -> Any:
+    assert plan.send is not None
+    return await plan.send(Sent())
+
+
+@pytest.mark.parametrize(
+    "change", [{"label": "somebody's"}, {"instrument_name": "ETH-PERPETUAL"}, {"direction": "sell"}]
+)
+async def test_an_answer_about_another_order_is_no_confirmation(change: dict[str, Any]) -> None:
+    def answer(params: dict[str, Any]) -> dict[str, Any]:
+        return {"order": echo(params)["order"] | change, "trades": []}
+
+    async with calling(private__buy=answer) as (_, call):
+        with pytest.raises(BadVenueData):
+            await _send(await place_order(call, params_of(PlaceOrder, **LIMIT)))
+
+
+async def test_an_order_the_venue_took_and_rejected_is_rejected() -> None:
+    def answer(params: dict[str, Any]) -> dict[str, Any]:
+        return {"order": echo(params)["order"] | {"order_state": "rejected"}, "trades": []}
+
+    async with calling(private__buy=answer) as (_, call):
+        assert (await _send(await place_order(call, params_of(PlaceOrder, **LIMIT)))).outcome is Outcome.REJECTED
+
+
+async def test_a_tick_that_changed_is_learned_from_the_refusal() -> None:
+    async with calling(private__buy=Error(10043)) as (venue, call):
+        with pytest.raises(VenueRefused):
+            await _send(await place_order(call, params_of(PlaceOrder, **LIMIT)))
+        venue.scripts["public/get_instrument"] = instrument(tick_size=2.5)
+        plan = await place_order(call, params_of(PlaceOrder, **LIMIT))
+        assert [reason.nearest for reason in plan.denied] == ["60000"]
+
+
+EDIT = {"order_id": "104819327443", "intent": "i-9"}
+
+
+@pytest.mark.parametrize("given", [{}, {"valid_until": "2026-08-22T00:00:00Z"}, {"price": None}])
+def test_an_edit_changes_something(given: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="at least one of"):
+        params_of(EditOrder, **(EDIT | given))
+
+
+async def test_an_edit_repeats_what_it_does_not_change() -> None:
+    edited = {"order": ORDER | {"price": 60001.0, "replaced": True}, "trades": []}
+    async with calling(private__get_order_state=ORDER, private__edit=edited) as (venue, call):
+        plan = await edit_order(call, params_of(EditOrder, **EDIT, price="60001"))
+        ending = await _send(plan)
+        (asked,) = venue.asked("private/edit")
+        assert asked.pop("valid_until") > 0
+        assert asked == {
+            "order_id": ORDER["order_id"],
+            "amount": 10,
+            "price": 60001,
+            "post_only": True,
+            "reject_post_only": True,
+            "reduce_only": False,
+        }
+        assert plan.wire["before"]["price"] == "60000.5"
+        assert ending.detail["order"]["price"] == "60001"
+
+
+async def test_an_edit_of_an_order_in_volatility_stays_in_volatility() -> None:
+    advanced = {"advanced": "implv", "implv": 55.5, "price": 0.0123, "amount": 1.0}
+    async with calling(public__get_instrument=instrument(**OPTION), private__get_order_state=ORDER | advanced) as (
+        _,
+        call,
+    ):
+        plan = await edit_order(call, params_of(EditOrder, **EDIT, amount="2"))
+        assert {name: plan.wire["params"][name] for name in ("advanced", "price", "amount")} == {
+            "advanced": "implv",
+            "price": "55.5",
+            "amount": "2",
+        }
+
+
+@pytest.mark.parametrize("state", ["filled", "cancelled", "rejected", "triggered"])
+async def test_only_an_open_order_is_edited(state: str) -> None:
+    async with calling(private__get_order_state=ORDER | {"order_state": state}) as (_, call):
+        plan = await edit_order(call, params_of(EditOrder, **EDIT, price="60001"))
+        assert [(reason.field, reason.rule) for reason in plan.denied] == [
+            ("order_id", f"an open order; this one is {state}")
+        ]
+
+
+async def test_an_order_nobody_knows_is_not_edited() -> None:
+    async with calling(private__get_order_state=Error(10004)) as (_, call):
+        plan = await edit_order(call, params_of(EditOrder, **EDIT, price="60001"))
+        assert [reason.field for reason in plan.denied] == ["order_id"]
+
+
+@pytest.mark.parametrize(
+    ("given", "order", "reason"),
+    [
+        ({"price": "60000.1"}, {}, ("price", "60000")),
+        ({"amount": "11"}, {}, ("amount", "10")),
+        ({"trigger_price": "1"}, {}, ("trigger_price", None)),
+        ({"trigger_offset": "1"}, {}, ("trigger_offset", None)),
+        ({"price": "1"}, {"price": "market_price", "trigger": "mark_price", "trigger_price": 1.0}, ("price", None)),
+    ],
+)
+async def test_an_edit_obeys_the_rules_of_its_order(
+    given: dict[str, Any], order: dict[str, Any], reason: tuple[str, str | None]
+) -> None:
+    async with calling(private__get_order_state=ORDER | order) as (_, call):
+        plan = await edit_order(call, params_of(EditOrder, **EDIT, **given))
+        assert [(told.field, told.nearest) for told in plan.denied] == [reason]

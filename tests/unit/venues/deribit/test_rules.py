@@ -1,0 +1,129 @@
+"""What an instrument's own rules refuse, and the nearest value that would pass."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cerberod.venues.deribit import rules
+from cerberod.venues.deribit.wire.market import Instrument, instruments
+from tests.unit.venues.deribit.test_client import instrument
+
+NOW = datetime(2026, 8, 22, tzinfo=UTC)
+OPTION: dict[str, Any] = {
+    "kind": "option",
+    "option_type": "call",
+    "strike": 86000.0,
+    "quote_currency": "BTC",
+    "tick_size": 0.0001,
+    "tick_size_steps": [{"above_price": 0.005, "tick_size": 0.0005}],
+    "min_trade_amount": 0.1,
+    "contract_size": 1.0,
+}
+
+
+def future(**more: Any) -> Instrument:
+    return instruments([instrument(**more)])[0]
+
+
+def option(**more: Any) -> Instrument:
+    return future(**(OPTION | more))
+
+
+@pytest.mark.parametrize(
+    ("price", "nearest"),
+    [
+        ("0.0001", None),
+        ("0.005", None),
+        ("0.0051", "0.005"),
+        ("0.0055", None),
+        ("0.00501", "0.005"),
+        ("0.00495", "0.005"),
+        ("0.00004", "0.0001"),
+        ("0.0643", "0.0645"),
+    ],
+)
+def test_option_prices_lie_on_a_grid_with_a_step(price: str, nearest: str | None) -> None:
+    told = [reason.nearest for reason in rules.off_grid("price", Decimal(price), option())]
+    assert told == ([] if nearest is None else [nearest])
+
+
+def test_the_rule_names_the_tick() -> None:
+    (reason,) = rules.off_grid("price", Decimal("60000.3"), future())
+    assert (reason.field, reason.rule, reason.nearest) == ("price", "a multiple of the tick size 0.5", "60000.5")
+
+
+@given(st.decimals("0.00001", "1", places=7))
+def test_the_nearest_price_is_always_on_the_grid(price: Decimal) -> None:
+    for reason in rules.off_grid("price", price, option()):
+        assert reason.nearest is not None
+        assert list(rules.off_grid("price", Decimal(reason.nearest), option())) == []
+
+
+@pytest.mark.parametrize(
+    ("made", "amount", "nearest"),
+    [
+        (future(), "10", None),
+        (future(), "5", "10"),
+        (future(), "15", "20"),
+        (future(), "14", "10"),
+        (option(), "0.1", None),
+        (option(), "8.2", None),
+        (option(), "0.05", "0.1"),
+        (option(), "8.25", "8.2"),
+        (future(min_trade_amount=0.001, contract_size=0.001), "0.0015", "0.002"),
+        (future(min_trade_amount=1, contract_size=1), "0.5", "1"),
+    ],
+)
+def test_amounts_lie_on_the_grid_of_contracts(made: Instrument, amount: str, nearest: str | None) -> None:
+    told = [reason.nearest for reason in rules.wrong_amount("amount", Decimal(amount), made)]
+    assert told == ([] if nearest is None else [nearest])
+
+
+@given(st.decimals("0.0001", "1000000", places=4), st.sampled_from([future(), option(), future(contract_size=1)]))
+def test_the_nearest_amount_can_always_be_ordered(amount: Decimal, made: Instrument) -> None:
+    for reason in rules.wrong_amount("amount", amount, made):
+        assert reason.nearest is not None
+        assert list(rules.wrong_amount("amount", Decimal(reason.nearest), made)) == []
+
+
+@pytest.mark.parametrize(
+    ("more", "rule"),
+    [
+        ({}, None),
+        ({"state": "locked"}, "open for trading; it is locked"),
+        ({"state": "brand_new"}, "open for trading; it is unknown"),
+        ({"expiration_timestamp": 1_787_356_800_000}, "not expired"),
+    ],
+)
+def test_only_an_open_instrument_trades(more: dict[str, Any], rule: str | None) -> None:
+    told = [reason.rule for reason in rules.not_tradable(future(**more), NOW)]
+    assert told == ([] if rule is None else [rule])
+
+
+def test_an_instrument_trades_until_its_expiry() -> None:
+    expires = datetime(2026, 8, 28, 8, tzinfo=UTC)
+    made = future(expiration_timestamp=round(expires.timestamp() * 1000))
+    assert list(rules.not_tradable(made, expires - timedelta(seconds=1))) == []
+    assert list(rules.not_tradable(made, expires)) != []
+
+
+@pytest.mark.parametrize(("display", "nearest"), [("1000", None), ("500", "1000"), ("1005", "1000")])
+def test_an_iceberg_shows_enough(display: str, nearest: str | None) -> None:
+    told = [reason.nearest for reason in rules.wrong_display(Decimal(display), Decimal(50_000), future())]
+    assert told == ([] if nearest is None else [nearest])
+
+
+def test_only_options_are_priced_in_volatility_and_no_linear_one_in_usd() -> None:
+    assert [reason.rule for reason in rules.wrong_advanced("implv", future())] == ["for options only"]
+    assert list(rules.wrong_advanced("usd", option())) == []
+    assert list(rules.wrong_advanced("implv", option(instrument_type="linear"))) == []
+    assert list(rules.wrong_advanced("usd", option(instrument_type="linear"))) != []
+
+
+def test_triggers_of_options_are_not_on_the_options_grid() -> None:
+    assert list(rules.off_trigger_grid(Decimal("60000.3"), future())) != []
+    assert list(rules.off_trigger_grid(Decimal("60000.3"), option())) == []
