@@ -37,7 +37,7 @@ logger = logging.getLogger("cerberod.websocket")
 # Frames read ahead of the conversation. Small, so that a flooding peer fills its own socket instead of our memory.
 _READ_AHEAD = 4
 _WRITE_BUFFER = 64 * 1024
-_CLOSE_TIMEOUT_S = 5.0
+CLOSE_TIMEOUT_S = 5.0
 _CLOSING_AT_ONCE = 128
 _MAX_PAUSING = 1024
 _USER_AGENT = 256
@@ -96,7 +96,7 @@ class WebSocketListener:
             open_timeout=self._limits.handshake_s,
             ping_interval=self._limits.ping_interval_s,
             ping_timeout=self._limits.ping_timeout_s,
-            close_timeout=_CLOSE_TIMEOUT_S,
+            close_timeout=CLOSE_TIMEOUT_S,
             max_size=2 * self._limits.request_bytes,
             max_queue=_READ_AHEAD,
             write_limit=_WRITE_BUFFER,

@@ -1,0 +1,284 @@
+"""What holds for a WebSocket session once it is open (faults.md 29, 34, 39, 44) and how it ends."""
+
+import socket
+import struct
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
+
+import anyio
+import orjson
+import pytest
+from anyio.abc import SocketAttribute, SocketStream
+from websockets.exceptions import ConnectionClosed
+
+from cerberod.settings import Limits
+from cerberod.transport import websocket
+from tests.support.peers import TESTNET, dial, listener
+from tests.support.raw import close_code, frame, upgrade
+from tests.support.small import Daemon, small_daemon
+
+HANDSHAKE = upgrade(f"Authorization: Bearer {TESTNET.reveal()}", "X-Bot-Tag: tester")
+SMALL = Limits(request_bytes=2048)
+
+
+def call(id: int | str, method: str, **params: object) -> bytes:
+    return orjson.dumps({"jsonrpc": "2.0", "id": id, "method": method, "params": params})
+
+
+SUBTRACT = call("s", "test.subtract", minuend=3, subtrahend=1)
+DIFFERENCE = {"jsonrpc": "2.0", "id": "s", "result": {"difference": 2}}
+
+
+@pytest.fixture(autouse=True)
+def no_complaints(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """No client makes the daemon log anything above INFO, nor a trace."""
+    yield
+    assert [record for record in caplog.records if record.levelname in ("WARNING", "ERROR", "CRITICAL")] == []
+    assert not any(record.exc_info for record in caplog.records)
+
+
+@pytest.fixture(autouse=True)
+def quick_goodbyes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait less for peers that do not close their side."""
+    monkeypatch.setattr(websocket, "CLOSE_TIMEOUT_S", 0.2)
+
+
+@asynccontextmanager
+async def raw_session(port: int, *, behind: bytes = b"") -> AsyncIterator[SocketStream]:
+    """Open a session by hand; `behind` is sent with the handshake in one piece."""
+    with anyio.fail_after(20):
+        async with await anyio.connect_tcp("127.0.0.1", port) as stream:
+            await stream.send(HANDSHAKE + behind)
+            head = b""
+            while not head.endswith(b"\r\n\r\n"):
+                head += await stream.receive(1)
+            assert head.startswith(b"HTTP/1.1 101")
+            yield stream
+
+
+async def close_code_of(stream: SocketStream) -> int | None:
+    """Read until the other side says that it closes."""
+    received = b""
+    while close_code(received) is None:
+        received += await stream.receive()
+    return close_code(received)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Give the loop turns until a condition holds that its own work brings about."""
+    with anyio.fail_after(10):
+        while not condition():  # noqa: ASYNC110 - the listener under test has no event to wait for
+            await anyio.sleep(0.001)
+
+
+FRAMES = {
+    "unmasked": (frame(b"{}", masked=False), 1002),
+    "a reserved bit": (frame(b"{}", first=0xC1), 1002),
+    "a reserved opcode": (frame(b"{}", first=0x83), 1002),
+    "a stray continuation": (frame(b"{}", first=0x80), 1002),
+    "a long ping": (frame(b"x" * 126, first=0x89), 1002),
+    "a bad close": (frame(b"\x00", first=0x88), 1002),
+    "a close code nobody may send": (frame(struct.pack("!H", 1005), first=0x88), 1002),
+    "bad UTF-8": (frame(b'{"\xff":1}'), 1007),
+    "twice the limit and more": (frame(b"x" * 4097), 1009),
+    "ten thousand fragments": (frame(b"x", first=0x01) + frame(b"", first=0x00) * 10_000, 1009),
+    "binary": (frame(SUBTRACT, first=0x82), 1003),
+}
+
+
+@pytest.mark.parametrize("name", FRAMES)
+async def test_bad_frames_end_the_session_with_their_code(name: str) -> None:
+    sent, code = FRAMES[name]
+    async with listener(small_daemon(), limits=SMALL) as at:
+        async with raw_session(at.port) as stream:
+            await stream.send(sent)
+            assert await close_code_of(stream) == code
+        await until(lambda: at.session_count() == 0)
+        async with dial(at.port) as connection:
+            await connection.send(SUBTRACT, text=True)
+            assert orjson.loads(await connection.recv()) == DIFFERENCE
+
+
+async def test_a_request_somewhat_too_big_is_answered_and_the_session_goes_on() -> None:
+    async with listener(small_daemon(), limits=SMALL) as at, dial(at.port) as connection:
+        await connection.send("x" * 4096)
+        assert orjson.loads(await connection.recv())["error"]["code"] == -32007
+        await connection.send(SUBTRACT, text=True)
+        assert orjson.loads(await connection.recv()) == DIFFERENCE
+
+
+async def test_what_is_sent_together_with_the_handshake_is_answered() -> None:
+    behind = frame(SUBTRACT)
+    async with listener(small_daemon()) as at, raw_session(at.port, behind=behind) as stream:
+        received = b""
+        while not received.endswith(orjson.dumps(DIFFERENCE)):
+            received += await stream.receive()
+
+
+async def test_a_peer_that_goes_away_before_its_verdict_harms_nobody() -> None:
+    async with listener(small_daemon(), limits=Limits(failed_auth_pause_ms=50)) as at:
+        for request in (HANDSHAKE, upgrade("Authorization: Bearer wrong"), b"GET / HTTP/1.1\r\n"):
+            for reset in (True, False):
+                async with await anyio.connect_tcp("127.0.0.1", at.port) as stream:
+                    await stream.send(request)
+                    if reset:
+                        reset_on_close(stream)
+                    else:
+                        await stream.send_eof()
+        await until(lambda: at.session_count() == 0)
+
+
+def reset_on_close(stream: SocketStream) -> None:
+    """Make the kernel say goodbye by RST instead of FIN."""
+    linger = struct.pack("ii", 1, 0)
+    stream.extra(SocketAttribute.raw_socket).setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+
+
+async def test_a_reset_during_a_reply_and_during_a_write() -> None:
+    """faults.md 39, 44: the write is done and unheard, the reads are cancelled, nothing is traced."""
+    daemon = small_daemon()
+    async with anyio.create_task_group() as lasting:
+        daemon.dispatcher.use_lasting(lasting)
+        async with listener(daemon) as at:
+            async with raw_session(at.port) as stream:
+                big = b"".join(frame(call(id, "test.blob", size=8000)) for id in range(200))
+                await stream.send(frame(call("w", "test.write", what="slow", intent="i")))
+                await stream.send(frame(call("r", "test.wait")) + big)
+                await until(lambda: daemon.bench.waiting == 2)
+                await stream.receive(100)
+                reset_on_close(stream)
+            await until(lambda: daemon.bench.waiting == 1)
+            assert daemon.bench.cancelled == 1
+            daemon.bench.gate.set()
+            await until(lambda: daemon.bench.done == ["i"])
+            await until(lambda: at.session_count() == 0)
+
+
+async def test_pipelined_calls_beyond_the_limit_wait_in_the_socket() -> None:
+    """faults.md 34: a bounded number is read; the rest stays with the sender; all are answered."""
+    daemon = small_daemon()
+    limits = Limits(in_flight_per_session=4)
+    async with listener(daemon, limits=limits) as at, dial(at.port) as connection:
+        count = 5_000
+
+        async def ask() -> None:
+            for id in range(count):
+                await connection.send(call(id, "test.wait"), text=True)
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(ask)
+            await until(lambda: daemon.bench.waiting == 4)
+            await anyio.wait_all_tasks_blocked()
+            (view,) = at.sessions()
+            assert view.in_flight < 100
+            assert len(daemon.calls) == 0
+            daemon.bench.gate.set()
+            with anyio.fail_after(60):
+                ids = {orjson.loads(await connection.recv())["id"] for _ in range(count)}
+        assert ids == set(range(count))
+
+
+async def test_a_reader_that_stops_is_bounded_by_its_outbox_and_others_go_on() -> None:
+    daemon = small_daemon()
+    limits = Limits(outbox_messages=4, outbox_bytes=64 * 1024)
+    async with listener(daemon, limits=limits) as at, raw_session(at.port) as stuck, dial(at.port) as good:
+        asked = b"".join(frame(call(id, "test.blob", size=8000)) for id in range(2000))
+        async with anyio.create_task_group() as group:
+            group.start_soon(stuck.send, asked)
+            await until(lambda: any(view.outbox_messages == 4 for view in at.sessions()))
+            assert all(view.outbox_bytes <= 64 * 1024 for view in at.sessions())
+            for _ in range(20):
+                await good.send(SUBTRACT, text=True)
+                assert orjson.loads(await good.recv()) == DIFFERENCE
+            assert len(daemon.calls) < 2000
+            group.cancel_scope.cancel()
+
+
+async def test_a_peer_that_answers_no_ping_is_closed() -> None:
+    limits = Limits(ping_interval_s=0.05, ping_timeout_s=0.05)
+    async with listener(small_daemon(), limits=limits) as at, raw_session(at.port) as stream:
+        assert await close_code_of(stream) == 1011
+        await until(lambda: at.session_count() == 0)
+
+
+async def closing(daemon: Daemon, grace_s: float) -> tuple[list[object], int | None]:
+    """Close sessions while a call runs; return what the client heard and its close code."""
+    heard: list[object] = []
+    async with anyio.create_task_group() as lasting:
+        daemon.dispatcher.use_lasting(lasting)
+        async with listener(daemon) as at, dial(at.port) as connection:
+            await connection.send(call(1, "test.write", what="slow", intent="i"), text=True)
+            await until(lambda: daemon.bench.waiting == 1)
+            at.stop_listening()
+            with pytest.raises(OSError):
+                await anyio.connect_tcp("127.0.0.1", at.port)
+            async with anyio.create_task_group() as group:
+
+                async def close() -> None:
+                    await at.close_sessions(grace_s=grace_s)
+
+                group.start_soon(close)
+                await anyio.wait_all_tasks_blocked()
+                if grace_s:
+                    daemon.bench.gate.set()
+                with suppress(ConnectionClosed):
+                    while True:
+                        heard.append(orjson.loads(await connection.recv()))
+            daemon.bench.gate.set()
+            code = connection.close_code
+    return heard, code
+
+
+async def test_sessions_are_ended_after_their_answers_are_sent() -> None:
+    daemon = small_daemon()
+    heard, code = await closing(daemon, 10.0)
+    assert heard == [{"jsonrpc": "2.0", "id": 1, "result": {"outcome": "confirmed", "what": "slow"}}]
+    assert code == 1001
+    assert daemon.bench.done == ["i"]
+
+
+async def test_sessions_are_ended_in_bounded_time_and_writes_still_concluded() -> None:
+    daemon = small_daemon()
+    heard, code = await closing(daemon, 0.0)
+    assert (heard, code) == ([], 1006)
+    assert daemon.bench.done == ["i"]
+
+
+async def test_a_peer_that_answers_no_close_is_cut_off() -> None:
+    async with listener(small_daemon()) as at, raw_session(at.port) as stream:
+        await until(lambda: at.session_count() == 1)
+        with anyio.fail_after(2):
+            await at.close_sessions(grace_s=0.1)
+            assert await close_code_of(stream) == 1001
+        await until(lambda: at.session_count() == 0)
+
+
+async def test_a_view_of_each_session() -> None:
+    daemon = small_daemon()
+    async with listener(daemon) as at, dial(at.port) as connection:
+        await connection.send(call(1, "test.wait"), text=True)
+        await connection.send('{"jsonrpc":"2.0","id":9,"result":{}}')
+        await until(lambda: daemon.bench.waiting == 1)
+        await until(lambda: at.sessions()[0].ignored == 1)
+        (view,) = at.sessions()
+        assert (view.principal.actor, view.principal.bot_tag, view.in_flight) == ("testnet", "tester", 1)
+        assert view.principal.user_agent.startswith("Python/")
+        assert view.age_s >= 0
+        daemon.bench.gate.set()
+        await connection.recv()
+
+
+async def test_a_thousand_sessions_opened_and_closed_leave_nothing() -> None:
+    async with listener(small_daemon()) as at:
+        for _ in range(20):
+            async with anyio.create_task_group() as group:
+                for _ in range(50):
+                    group.start_soon(open_and_close, at.port)
+        await until(lambda: at.session_count() == 0)
+        assert at.refusals == {}
+
+
+async def open_and_close(port: int) -> None:
+    async with dial(port) as connection:
+        await connection.send(SUBTRACT, text=True)
+        assert orjson.loads(await connection.recv()) == DIFFERENCE
