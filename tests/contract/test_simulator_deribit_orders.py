@@ -323,3 +323,15 @@ async def test_good_til_day_ends_at_the_settlement(simulator: Simulator, raw: Ra
     assert [o["order_id"] for o in await raw.result("private/get_open_orders")] == [stays["order_id"]]
     ended = await raw.result("private/get_order_state", order_id=day["order_id"])
     assert ended["cancel_reason"] == "settlement"
+
+
+async def test_an_edit_that_only_shrinks_shows_in_the_book_and_leaves_no_rest(raw: RawDeribit) -> None:
+    price = (await book(raw))["best_bid_price"] + 0.5 - 1_000
+    order = {"instrument_name": PERPETUAL, "amount": 100, "price": price}
+    before = dict((await raw.result("public/get_order_book", instrument_name=PERPETUAL, depth=1_000))["bids"])
+    placed = (await raw.result("private/buy", **order))["order"]
+    edited = (await raw.result("private/edit", order_id=placed["order_id"], amount=40, price=price))["order"]
+    assert (edited["amount"], edited["replaced"], edited["order_state"]) == (40.0, True, "open")
+    now = dict((await raw.result("public/get_order_book", instrument_name=PERPETUAL, depth=1_000))["bids"])
+    assert now[price] - before.get(price, 0.0) == 40.0
+    assert (await raw.error("private/edit", order_id=placed["order_id"], amount=45, price=price))["code"] == -32602

@@ -93,7 +93,9 @@ def check() -> None:
         assert order.filled == filled[order.order_id] <= order.amount
         assert (order.state == "filled") == (order.filled == order.amount)
         book = EXCHANGE.book(order.instrument)
-        assert (order.order_id in book) is order.open
+        resting = book.resting(order.order_id)
+        assert (resting is not None) is order.open
+        assert resting is None or (resting.remaining, resting.price) == (order.remaining, order.price)
         bid, ask = book.best(Side.BUY), book.best(Side.SELL)
         assert bid is None or ask is None or bid < ask
 
