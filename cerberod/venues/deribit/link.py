@@ -285,7 +285,7 @@ class Link:
         """Greet, then read until the connection ends; return why it did."""
         self.time.forget()
         if self._login is not None:
-            self._login.connected()
+            self._login.connected(self._clock.monotonic())
         self._socket = socket
         async with anyio.create_task_group() as group:
 

@@ -1,7 +1,7 @@
 """When to log in at Deribit, with what, and what was granted.
 
 Pure: it is told the time, hands out params and takes in answers. The secret signs and is never sent. A key that the
-venue calls invalid is not tried again for an hour: repeated wrong logins lock it. Only what trading needs is asked for,
+venue refuses is not tried again for an hour: repeated wrong logins lock it. Only what trading needs is asked for,
 so that a stolen token cannot withdraw.
 """
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from cerberod.settings.secret import Secret
 from cerberod.venues.backoff import Backoff
-from cerberod.venues.deribit.errors import INVALID_CREDENTIALS, known
+from cerberod.venues.deribit.errors import INVALID_CREDENTIALS, NOT_AUTHENTICATED, known
 from cerberod.venues.deribit.wire.frames import signature
 from cerberod.venues.deribit.wire.reading import Fields
 
@@ -19,6 +19,7 @@ SCOPE = "connection account:read trade:read_write"
 _REFRESH_AT = 0.8
 _REFUSED_PAUSE_S = 3600.0
 _RENEWED_LATELY_S = 10.0
+_SIGNATURES_TRIED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,8 @@ class Login:
         self._nonce = nonce
         self._refresh_token: str | None = None
         self._due_at = 0.0
+        self._paused_until = 0.0
+        self._refusals = 0
         self._granted_at: float | None = None
         self.reason: str | None = "not_logged_in"
         """Why we cannot do everything; None when we can."""
@@ -50,12 +53,12 @@ class Login:
         """Return the seconds until the next login is to be tried."""
         return max(0.0, self._due_at - now)
 
-    def connected(self) -> None:
+    def connected(self, now: float) -> None:
         """Begin on a new connection: tokens of the last one are void. A refused key stays refused."""
-        if self.reason == _word(INVALID_CREDENTIALS):
+        if now < self._paused_until:
             return
         self._lose("not_logged_in")
-        self._due_at = 0.0
+        self._due_at = now
 
     def void(self, now: float) -> bool:
         """Take in that the venue does not accept our token. Returns False when it is too young to be renewed again."""
@@ -92,19 +95,30 @@ class Login:
         self._granted_at = now
         self._due_at = now + lifetime_s * _REFRESH_AT
         self._backoff.reset()
+        self._refusals = 0
         self.granted = True
         self.grants += 1
         self.reason = lacking(row.get("scope"))
 
     def refuse(self, code: int, now: float) -> None:
-        """Take in an error answer."""
-        if self._refresh_token is not None and code != INVALID_CREDENTIALS:
-            # The token may just be too old; a signature is the next thing to try, at once.
-            self._lose(_word(code))
+        """Take in an error answer.
+
+        A refresh token may just be too old: a signature is tried at once. A signature may be refused because the clocks
+        disagree, so it is tried a few times; a key that is refused again, or that the venue does not know, rests.
+        """
+        by_token = self._refresh_token is not None
+        if by_token and code != INVALID_CREDENTIALS:
+            self._lose(known(code).word)
             self._due_at = now
             return
-        self._lose(_word(code))
-        self._due_at = now + (_REFUSED_PAUSE_S if code == INVALID_CREDENTIALS else self._backoff.next_s())
+        by_signature = code in NOT_AUTHENTICATED
+        self._lose("signature_refused" if by_signature else known(code).word)
+        self._refusals += by_signature
+        if code == INVALID_CREDENTIALS or self._refusals >= _SIGNATURES_TRIED:
+            self._paused_until = self._due_at = now + _REFUSED_PAUSE_S
+            self._refusals = 0
+        else:
+            self._due_at = now + self._backoff.next_s()
 
     def fail(self, reason: str, now: float) -> None:
         """Take in that no usable answer came. A token granted before stays good until it expires."""
@@ -127,7 +141,3 @@ def lacking(scope: object) -> str | None:
         if not {f"{area}:read", f"{area}:read_write"} & parts:
             return f"key_without_{area}_read"
     return None if "trade:read_write" in parts else "key_is_read_only"
-
-
-def _word(code: int) -> str:
-    return known(code).word

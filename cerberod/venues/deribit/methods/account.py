@@ -28,7 +28,7 @@ from cerberod.venues.deribit.wire.account import AccountSummary, Position
 from cerberod.venues.deribit.wire.orders import Order
 from cerberod.venues.deribit.wire.reading import listed
 
-AS_OF = "The venue's time of the answer."
+AS_OF = "When the venue answered, by its own stamp of the answer; what it tells of may be older."
 
 
 class GetAccountSummary(Params):

@@ -23,7 +23,7 @@ from cerberod.venues.deribit.wire import market as wire
 from cerberod.venues.deribit.wire.market import Candle, Expiration, Instrument, OrderBook, Ticker
 from cerberod.venues.instants import Instant
 
-AS_OF = "The venue's time of the answer."
+AS_OF = "When the venue answered, by its own stamp of the answer; what it tells of may be older."
 
 
 class GetInstruments(Params):

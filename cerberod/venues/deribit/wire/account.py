@@ -18,7 +18,7 @@ class AccountSummary(Result):
     """One currency of the account. Amounts are in that currency unless they say otherwise."""
 
     currency: str = Field(description="The currency all amounts are in.")
-    as_of: datetime | None = Field(description="The venue's time of the answer.")
+    as_of: datetime | None = Field(description="When the venue answered, by its own stamp of the answer.")
     balance: Quantity = Field(description="Cash balance.")
     equity: Quantity = Field(description="Balance with unrealised profit and the value of options.")
     margin_balance: Quantity = Field(description="What margins are measured against.")

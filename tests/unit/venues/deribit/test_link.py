@@ -85,6 +85,23 @@ async def test_a_key_the_venue_calls_invalid_is_not_tried_again() -> None:
         assert refused.value.data == {"venue": "deribit", "reason": "invalid_credentials"}
 
 
+async def test_a_signature_that_is_refused_is_tried_a_few_times_and_then_rests() -> None:
+    clock = ManualClock()
+    async with scripted(public__auth=Error(13009)) as venue, client_of(venue, clock=clock) as deribit:
+        for attempt in range(1, 4):
+            await venue.seen("public/auth", attempt)
+            await eventually(lambda: deribit.status().connected)
+            clock.advance(minutes=1)
+            venue.cut()
+            await venue.seen("public/set_heartbeat", attempt + 1)
+        await eventually(lambda: deribit.status().connected)
+        assert len(venue.asked("public/auth")) == 3
+        assert deribit.status().reason == "signature_refused"
+        clock.advance(hours=1)
+        venue.cut()
+        await venue.seen("public/auth", 4)
+
+
 @pytest.mark.parametrize(
     ("scope", "reason"),
     [
