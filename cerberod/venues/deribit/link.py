@@ -132,7 +132,11 @@ class Link:
                     await self._wanted.wait()
                 while True:
                     began = self._clock.monotonic()
-                    await self._live_once()
+                    try:
+                        await self._live_once()
+                    except Exception as bug:  # a bug in here must not end trading for good: told, counted, tried again
+                        logger.error("the connection failed in an unforeseen way", exc_info=bug, extra=self._extra())
+                        self._went_down("internal_error")
                     now = self._clock.monotonic()
                     if now - began >= _STEADY_S:
                         self._backoff.reset()
@@ -262,21 +266,15 @@ class Link:
         except (OSError, TimeoutError, WebSocketException):
             self._went_down("unreachable")
             return
-        reason = "closed"
         try:
             reason = await self._serve(socket)
-        except Exception as bug:  # a bug in here must not end trading for good: told, counted, tried again
-            logger.error("the connection failed in an unforeseen way", exc_info=bug, extra=self._extra())
-            reason = "internal_error"
         finally:
-            was_up = self._up.is_set()
+            self.losses += self._up.is_set()
             self._up = anyio.Event()
             self._socket = None
             self._settle_all(None)
             with anyio.CancelScope(shield=True):
                 await socket.close()
-        if was_up:
-            self.losses += 1
         if reason == WRONG_ENVIRONMENT:
             self.hold(_WRONG_ENVIRONMENT_PAUSE_S)
         self._went_down(reason)

@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Literal
 
+from anyio.lowlevel import checkpoint
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
@@ -53,7 +54,10 @@ async def get_instruments(call: Call, params: GetInstruments) -> Instruments:
     """
     deribit = call.use(Deribit)
     answer = await deribit.read("public/get_instruments", params.model_dump(exclude_none=True))
-    found = wire.instruments(answer.result)
+    found: list[Instrument] = []
+    for piece in wire.instruments_in_pieces(answer.result):
+        found += piece
+        await checkpoint()  # a whole chain takes tens of milliseconds: others go in between
     deribit.instruments.learn(found)
     return Instruments(as_of=answer.stamp(), count=len(found), instruments=found)
 

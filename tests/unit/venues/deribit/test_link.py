@@ -303,6 +303,26 @@ async def test_an_answer_that_comes_twice_is_taken_once() -> None:
         assert deribit.status().late_answers == 0
 
 
+async def test_a_bug_in_the_connection_is_told_and_does_not_end_it_for_good(caplog: pytest.LogCaptureFixture) -> None:
+    """faults.md 80."""
+
+    def stumble(method: str, body: object) -> None:
+        raise LookupError("a bug")
+
+    async with (
+        scripted(private__cancel=SILENCE, public__ticker={}) as venue,
+        client_of(venue, write_deadline_s=0.02, late_write=stumble) as deribit,
+    ):
+        for times in range(1, 4):
+            await eventually(lambda: deribit.status().authenticated)
+            with pytest.raises(DeadlinePassed):
+                await deribit.write("private/cancel", {"order_id": "1"}, Mark())
+            await venue.tell(venue.envelope(orjson.loads(venue.frames[-1])["id"], {}))
+            await eventually(lambda times=times: deribit.status().reconnects == times)  # type: ignore[misc]
+        assert (await deribit.read("public/ticker", {})).result == {}
+    assert len([record for record in caplog.records if record.levelno == logging.ERROR]) == 3
+
+
 async def test_a_write_is_marked_just_before_it_leaves_and_never_when_nothing_does() -> None:
     async with scripted(private__buy={"order": {}}) as venue, client_of(venue) as deribit:
         await eventually(lambda: deribit.status().authenticated)
