@@ -186,3 +186,5 @@ async def test_the_usdc_currency_selects_linear_contracts_only(raw: RawDeribit) 
     linear = await raw.result("public/get_instruments", currency="USDC")
     assert {i["instrument_type"] for i in linear} == {"linear"}
     assert {i["settlement_currency"] for i in linear} == {"USDC"}
+    everything = await raw.result("public/get_instruments")
+    assert everything == await raw.result("public/get_instruments", currency="any")

@@ -70,7 +70,10 @@ def status(_call: Call) -> dict[str, Any]:
 
 
 def get_instruments(call: Call) -> list[dict[str, object]]:
-    found = selected(call)
+    if not call.params.has("currency"):  # not in the documentation, but ccxt lists everything this way
+        found = call.exchange.catalogue.select("any", call.params.choice("kind", KINDS))
+    else:
+        found = selected(call)
     return [] if call.params.flag("expired") else [i.record() for i in found]
 
 
@@ -224,4 +227,5 @@ METHODS: Final[dict[str, Method]] = {
     "public/get_index_price_names": get_index_price_names,
     "public/get_tradingview_chart_data": get_tradingview_chart_data,
     "public/get_last_trades_by_instrument": get_last_trades_by_instrument,
+    "public/get_last_trades_by_instrument_and_time": get_last_trades_by_instrument,
 }
