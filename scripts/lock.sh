@@ -28,4 +28,5 @@ build_requirements='import tomllib; print(*tomllib.load(open("pyproject.toml", "
 compile requirements-build.lock "$@" --no-annotate - <"$tools/build.in"
 compile requirements.lock "$@" pyproject.toml
 compile requirements-dev.lock "$@" --constraint requirements.lock --extra dev pyproject.toml
+compile requirements-bench.lock "$@" --constraint requirements-dev.lock --extra dev --extra bench pyproject.toml
 printf '==> Done\n'

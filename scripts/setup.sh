@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Makes .venv in the repository's root and installs the locked packages into it. Used by run.sh and test.sh.
+# Makes .venv in the repository's root and installs the locked packages into it. Used by run.sh, test.sh and bench.sh.
 #
 #   scripts/setup.sh run    what the daemon needs
 #   scripts/setup.sh dev    that, and what its tests need
+#   scripts/setup.sh bench  all that, and the rivals it is measured against
 #
 # Nothing is fetched that the locks do not name with a hash, build tools included. Everything is told on standard
 # error, because standard output may be the wire of `cerberod stdio`.
@@ -25,7 +26,8 @@ fail() {
 case $kind in
 run) lock=$root/requirements.lock ;;
 dev) lock=$root/requirements-dev.lock ;;
-*) fail "scripts/setup.sh takes run or dev" ;;
+bench) lock=$root/requirements-bench.lock ;;
+*) fail "scripts/setup.sh takes run, dev or bench" ;;
 esac
 
 # What an installation depends on: the place, which is written into the launcher, this script, the locks, and Python.
@@ -116,13 +118,16 @@ export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PIP_USER=0 PIP_REQUIRE_VIR
 if [ -e "$venv/installing" ] || ! "$python" -c "import pip; $enough" 2>/dev/null; then
     make_venv
 fi
-rm -f "$venv/installed-run" "$venv/installed-dev"
+rm -f "$venv/installed-run" "$venv/installed-dev" "$venv/installed-bench"
 touch "$venv/installing"
 install "$root/requirements-build.lock" "the build tools"
 install "$lock" "the packages"
 install_project
-# The locks agree in every version, so that what the tests need holds what the daemon needs.
-if [ "$kind" = dev ]; then
+# The locks agree in every version, so that what the tests need holds what the daemon needs, and so on.
+if [ "$kind" = bench ]; then
+    wanted "$root/requirements-bench.lock" >"$venv/installed-bench"
+fi
+if [ "$kind" != run ]; then
     wanted "$root/requirements-dev.lock" >"$venv/installed-dev"
 fi
 wanted "$root/requirements.lock" >"$venv/installed-run"

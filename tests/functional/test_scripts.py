@@ -176,7 +176,7 @@ def path_with_tools(tmp_path: Path) -> Path:
     return tools
 
 
-@pytest.mark.parametrize("script", [*(f"scripts/{name}" for name in SCRIPTS), "scripts/lock.sh", ".ci/run"])
+@pytest.mark.parametrize("script", [*(f"scripts/{name}" for name in SCRIPTS), "scripts/lock.sh", "scripts/bench.sh", ".ci/run"])
 def test_scripts_parse_and_may_be_run(script: str) -> None:
     path = ROOT / script
     assert os.access(path, os.X_OK)
@@ -187,10 +187,11 @@ def test_scripts_parse_and_may_be_run(script: str) -> None:
 def test_locks_hold_hashes_and_agree() -> None:
     versions = {
         name: dict(re.findall(r"^([a-z0-9._-]+)==([^ ;\\]+)", (ROOT / name).read_text(), re.MULTILINE))
-        for name in LOCKS
+        for name in (*LOCKS, "requirements-bench.lock")
     }
     assert versions["requirements.lock"].items() <= versions["requirements-dev.lock"].items()
-    for name in LOCKS:
+    assert versions["requirements-dev.lock"].items() <= versions["requirements-bench.lock"].items()
+    for name in versions:
         text = (ROOT / name).read_text()
         assert text.count("--hash=sha256:") >= len(versions[name]) > 0
 
