@@ -323,10 +323,10 @@ def _warnings(warnings: Sequence[str]) -> list[str]:
     return [f"warning: {warning}" for warning in warnings]
 
 
-def _load_settings(*, sim: bool, needs_token: bool = True) -> "Settings":
+def _load_settings(*, sim: bool, needs_token: bool = True, admits: bool = True) -> "Settings":
     from cerberod.settings import load_settings
 
-    return _configured(lambda: load_settings(sim=sim, needs_token=needs_token))
+    return _configured(lambda: load_settings(sim=sim, needs_token=needs_token, admits=admits))
 
 
 def _configured(load: Callable[[], T]) -> T:
@@ -366,7 +366,7 @@ def _audit_query(options: argparse.Namespace) -> int:
         wanted = read_query(asked, None)
     except BadParameter as bad:
         raise Stop(f"--{bad.field.replace('_', '-')} {bad.rule}", MISTYPED) from None
-    file = _audit_file(_load_settings(sim=options.sim, needs_token=False))
+    file = _audit_file(_load_settings(sim=options.sim, admits=False))
     try:
         page = query(file, wanted)
     except OSError as error:
@@ -389,7 +389,7 @@ def _audit_verify(options: argparse.Namespace) -> int:
     from cerberod.trading.journal import JournalRefused, read_anchors
     from cerberod.trading.records import JOURNAL_FILE, KEY_FILE, load_or_make_key
 
-    settings = _load_settings(sim=options.sim, needs_token=False)
+    settings = _load_settings(sim=options.sim, admits=False)
     file = _audit_file(settings)
     journal = settings.state_dir / JOURNAL_FILE
     given = settings.audit.hmac_key

@@ -206,7 +206,9 @@ class Logging(Group):
     PREFIX: ClassVar[str] = "LOG_"
 
     level: LogLevel = _setting(rules.one_of(LogLevel), LogLevel.INFO, "Least level logged.")
-    format: LogFormat = _setting(rules.one_of(LogFormat), LogFormat.JSON, "json for machines, text for eyes.")
+    format: LogFormat | None = _setting(
+        rules.one_of(LogFormat), None, "json for machines, text for eyes. Unset: text on a terminal, json elsewhere."
+    )
 
 
 @dataclass(frozen=True, slots=True)

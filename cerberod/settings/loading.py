@@ -168,11 +168,13 @@ def load_settings(
     *,
     sim: bool = False,
     needs_token: bool = True,
+    admits: bool = True,
 ) -> Settings:
     """Read, check and freeze the configuration; afterwards the secrets are gone from the environment.
 
     With `sim`, addresses and keys of venues and the place of the audit file are not read: nothing real is touched by a
-    simulation. Without `needs_token` the daemon may start for one caller who needs none (stdio). Raises SettingsError.
+    simulation. Without `needs_token` the daemon may start for one caller who needs none (stdio). A
+    program that `admits` nobody, because it only reads what a daemon left, has no use for tokens. Raises SettingsError.
     """
     source = os.environ if environ is None else environ  # noqa: TID251 - the one place
     declared = {each.name: each for _, _, group in all_settings() for each in group}
@@ -185,7 +187,7 @@ def load_settings(
     )
     ambient = {name: source.get(name, "") for name in _AMBIENT}
     forget(source, lambda name: name == "NOTIFY_SOCKET" or (name in declared and declared[name].secret))
-    return _Loading(gathered, ambient, sim).run(needs_token=needs_token)
+    return _Loading(gathered, ambient, sim).run(needs_token=needs_token, admits=admits)
 
 
 _AMBIENT = ("STATE_DIRECTORY", "XDG_STATE_HOME", "HOME", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
@@ -226,15 +228,16 @@ class _Loading:
         self.problems = list(self.gathered.problems)
         self.warnings = list(self.gathered.warnings)
 
-    def run(self, *, needs_token: bool) -> Settings:
+    def run(self, *, needs_token: bool, admits: bool) -> Settings:
         if self.sim:
             self._set_real_things_aside()
-        tokens = self._tokens(needs_token=needs_token)
+        tokens = self._tokens(needs_token=needs_token) if admits else Tokens()
         listen = self._listen()
         state_dir = self._state_dir()
         audit = self._audit(state_dir)
         health, log, limits, client = self.read(Health), self.read(Logging), self.read(Limits), self.read(Client)
-        self._tell_equal_secrets()
+        if admits:
+            self._tell_equal_secrets()
         upstreams = self._upstreams()
         self._warn_about_plain_keys(upstreams, tokens)
         systemd = self._systemd()

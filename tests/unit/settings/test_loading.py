@@ -57,6 +57,14 @@ def test_a_token_is_needed_to_serve_but_not_for_a_single_local_caller() -> None:
     assert load_settings(dict(HOME), None, needs_token=False).environments() == frozenset()
 
 
+def test_who_only_reads_what_a_daemon_left_is_not_held_up_by_its_tokens() -> None:
+    environ = {**HOME, "MAINNET_TOKEN": new_token(), "TESTNET_TOKEN": "weak"}
+    settings = load_settings(dict(environ), None, sim=True, admits=False)
+    assert settings.environments() == frozenset()
+    with pytest.raises(SettingsError):
+        load_settings(dict(environ), None, sim=True, needs_token=False)
+
+
 def test_tokens_must_differ() -> None:
     token = new_token()
     assert problems(TESTNET_TOKEN=token, MAINNET_TOKEN=token, ADMIN_TOKEN=token) == [
