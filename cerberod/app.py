@@ -6,6 +6,8 @@ them, for the one caller that spawned it.
 
 import hashlib
 import logging
+import os
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -30,7 +32,7 @@ from cerberod.rpc.dispatch import CallLimits, Dispatcher, Observer, Phase
 from cerberod.rpc.envelope import encode_notification
 from cerberod.rpc.registry import Deadline, Effect, Registry, registry
 from cerberod.sdnotify import notify
-from cerberod.settings import Kind, Secret, Settings, UpstreamSettings
+from cerberod.settings import Kind, LogFormat, Secret, Settings, UpstreamSettings
 from cerberod.state import StateRefused, open_state
 from cerberod.stopping import Stop
 from cerberod.trading import methods as trading_methods
@@ -301,7 +303,8 @@ def stdio(settings: Settings, environment: Environment, bot_tag: str, chains: tu
 
 
 def _run(main: Callable[..., Awaitable[int]], settings: Settings, *arguments: object) -> int:
-    sink = setup_logging(settings.log.level, settings.log.format, settings.secrets())
+    form = settings.log.format or (LogFormat.TEXT if os.isatty(2) else LogFormat.JSON)
+    sink = setup_logging(settings.log.level, form, settings.secrets())
     for warning in settings.warnings:
         log.warning("settings", extra={"warning": warning})
     daemon = Daemon(settings, SystemClock(), sink)
@@ -412,23 +415,24 @@ async def _serve(daemon: Daemon, chains: tuple[Path, ...], announce: Callable[[R
         assert stop.starting is not None
         with stop.starting:
             await core.start(stop.listen)
-            async with (
-                _state(daemon),
-                _bound(http, "HTTP_PORT", listen.http_host, listen.http_port),
-                _simulated(daemon, chains),
-                daemon.running(settings.environments(), (metrics.finished,)) as dispatcher,
-            ):
-                websocket = WebSocketListener(listen, limits, dispatcher, authenticator, daemon.clock, failures)
-                async with _bound(websocket, "PORT", listen.host, listen.port):
-                    daemon.sessions = websocket.sessions
-                    stop.starting = None
-                    dispatcher.phase = Phase.READY
-                    _tell_ready(settings, websocket.port, http.port, announce)
-                    await stop.requested.wait()
-                    notify(settings.systemd.notify_socket, b"STOPPING=1")
-                    websocket.stop_listening()
-                    await daemon.drain(stop.hurry)
-                    await websocket.close_sessions(grace_s=SESSIONS_GRACE_S)
+            async with _state(daemon):
+                _require_free("PORT", listen.host, listen.port)
+                async with (
+                    _bound(http, "HTTP_PORT", listen.http_host, listen.http_port),
+                    _simulated(daemon, chains),
+                    daemon.running(settings.environments(), (metrics.finished,)) as dispatcher,
+                ):
+                    websocket = WebSocketListener(listen, limits, dispatcher, authenticator, daemon.clock, failures)
+                    async with _bound(websocket, "PORT", listen.host, listen.port):
+                        daemon.sessions = websocket.sessions
+                        stop.starting = None
+                        dispatcher.phase = Phase.READY
+                        _tell_ready(settings, websocket.port, http.port, announce)
+                        await stop.requested.wait()
+                        notify(settings.systemd.notify_socket, b"STOPPING=1")
+                        websocket.stop_listening()
+                        await daemon.drain(stop.hurry)
+                        await websocket.close_sessions(grace_s=SESSIONS_GRACE_S)
         core.cancel_scope.cancel()
     log.info("stopped")
     return 0
@@ -474,12 +478,31 @@ async def _bound(listener: Listener, setting: str, host: str, port: int) -> Asyn
     try:
         await listener.start()
     except OSError as error:
-        reason = error.strerror or "not available"
-        raise StartRefused(f"{host}:{port} cannot be listened on ({reason}); set {setting} to a free port") from None
+        raise _not_free(setting, host, port, error) from None
     try:
         yield
     finally:
         await listener.aclose()
+
+
+def _require_free(setting: str, host: str, port: int) -> None:
+    """Refuse to start on a port in use before anything else is started.
+
+    The listener itself comes last, when everything it leads to is there, and judges again.
+    """
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        raise _not_free(setting, host, port, error) from None
+
+
+def _not_free(setting: str, host: str, port: int, error: OSError) -> StartRefused:
+    # asyncio puts the address into the error's own text.
+    reason = "not available" if error.errno is None else os.strerror(error.errno)
+    return StartRefused(f"{host}:{port} cannot be listened on ({reason}); set {setting} to a free port")
 
 
 def _tell_ready(settings: Settings, port: int, http_port: int, announce: Callable[[Ready], None]) -> None:

@@ -187,7 +187,7 @@ async def get_status(call: Call, params: NoParams) -> Status:
         phase=about.dispatcher.phase.value,
         version=__version__,
         git_sha=about.git_sha,
-        uptime_s=now - about.started,
+        uptime_s=round(now - about.started, 3),
         environment=about.environment,
         venues=[
             VenueState(
@@ -207,7 +207,7 @@ async def get_status(call: Call, params: NoParams) -> Status:
             queued=recording.waiting + recording.reads_waiting,
             commits=recording.commits,
             dropped=recording.dropped,
-            last_commit_ms=recording.last_commit_ms,
+            last_commit_ms=round(recording.last_commit_ms, 3),
         ),
         sessions=[
             SessionState(
@@ -215,7 +215,7 @@ async def get_status(call: Call, params: NoParams) -> Status:
                 actor=each.principal.actor,
                 bot_tag=each.principal.bot_tag,
                 transport=each.principal.transport,
-                age_s=each.age_s,
+                age_s=round(each.age_s, 3),
                 in_flight=each.in_flight,
                 outbox_messages=each.outbox_messages,
                 outbox_bytes=each.outbox_bytes,
@@ -224,7 +224,7 @@ async def get_status(call: Call, params: NoParams) -> Status:
             if each.principal.environment is about.environment
         ],
         running=[
-            RunningCall(request_id=request_id, method=name, age_s=now - started)
+            RunningCall(request_id=request_id, method=name, age_s=round(now - started, 3))
             for request_id, name, started in _running(about)
         ],
     )
