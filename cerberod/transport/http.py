@@ -37,7 +37,7 @@ _MAX_PARAMETERS = 32
 _MAX_BODY = 4096
 _MAX_HEADER = 16 * 1024
 _MAX_AUDITS = 4
-_LINGER_S = 2.0
+_LINGER_S = 1.0
 _HEADERS = {
     "Server": "cerberod",
     "Cache-Control": "no-store",
@@ -267,7 +267,8 @@ class _Server(web.Server):
     def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
         super().connection_made(handler, transport)
         if len(self.connections) > _MAX_CONNECTIONS:
-            transport.abort()
+            # Not at once: the connection's own task is about to start and expects it open.
+            asyncio.get_running_loop().call_soon(transport.abort)
 
     def __call__(self) -> RequestHandler:
         return _Protocol(self, loop=asyncio.get_running_loop(), **self._kwargs)
