@@ -280,7 +280,7 @@ class Exchange:
         return self.account.totals(currency, values, [self.margin_view(order) for order in mine])
 
     def value(self, name: str) -> Value:
-        """Return what a live instrument is worth to an account; an expired one is worth its last index."""
+        """Return what a live instrument is worth to an account."""
         instrument = self.catalogue.get(name)
         if instrument is None:
             raise VenueError(10020)

@@ -125,7 +125,8 @@ class Connection:
             self._request.transport.abort()
 
     def close(self) -> None:
-        """Send what is queued, then close."""
+        """Take no more requests, send what is queued, then close."""
+        self._ending = True
         self._push.close()
 
     async def run(self) -> None:
@@ -153,7 +154,10 @@ class Connection:
         await self._environment.serve(request, caller, self._respond)
 
     async def _respond(self, answer: Answer) -> None:
-        await self._push.send(answer.body)
+        try:
+            await self._push.send(answer.body)
+        except anyio.ClosedResourceError:  # the connection was ended while this request was being answered
+            return
 
     def _close_if_ending(self) -> None:
         if self._ending:
