@@ -6,6 +6,7 @@ from typing import Protocol
 
 import pytest
 
+from tests.support.command import Cerberod
 from tests.support.daemon import Daemon
 
 
@@ -47,6 +48,12 @@ def start_daemon(tmp_path: Path) -> Iterator[StartDaemon]:
 def daemon(start_daemon: StartDaemon) -> Daemon:
     """A fresh `serve --sim` of this test's own."""
     return start_daemon()
+
+
+@pytest.fixture
+def cerberod(tmp_path: Path) -> Cerberod:
+    """Commands that know nothing of any daemon."""
+    return Cerberod(tmp_path / "client")
 
 
 @pytest.fixture(scope="session")

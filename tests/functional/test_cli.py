@@ -14,48 +14,8 @@ import orjson
 import pytest
 
 from tests.functional.conftest import StartDaemon
-from tests.support.daemon import ADMIN_TOKEN, TOKEN, Daemon, environment
-
-ENDS_S = 60
-
-
-class Cerberod:
-    """Runs commands in a folder of their own, with nothing in the environment but what is given."""
-
-    def __init__(self, folder: Path) -> None:
-        for name in ("home", "work", "tmp"):
-            (folder / name).mkdir(parents=True)
-        self._folder = folder
-        self.settings = {name: text for name, text in environment(folder).items() if not name.endswith("_TOKEN")}
-
-    @contextmanager
-    def started(self, *words: str, **settings: str) -> "Iterator[subprocess.Popen[str]]":
-        """Start a command; what still runs at the end of the block is killed."""
-        process = subprocess.Popen(
-            [sys.executable, "-m", "cerberod", *words],
-            cwd=self._folder / "work",
-            env={**self.settings, **settings},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        with process:
-            try:
-                yield process
-            finally:
-                process.kill()
-
-    def __call__(self, *words: str, input: str = "", **settings: str) -> "subprocess.CompletedProcess[str]":
-        with self.started(*words, **settings) as process:
-            out, err = process.communicate(input, timeout=ENDS_S)
-        assert "Traceback" not in err, err
-        return subprocess.CompletedProcess(words, process.returncode, out, err)
-
-
-@pytest.fixture
-def cerberod(tmp_path: Path) -> Cerberod:
-    return Cerberod(tmp_path / "client")
+from tests.support.command import ENDS_S, Cerberod, only_line
+from tests.support.daemon import ADMIN_TOKEN, TOKEN, Daemon
 
 
 @pytest.fixture
@@ -63,13 +23,6 @@ def at_daemon(cerberod: Cerberod, shared_daemon: Daemon) -> Cerberod:
     """Commands that know where the shared daemon is."""
     cerberod.settings |= {"CERBEROD_URL": shared_daemon.url, "CERBEROD_TOKEN": TOKEN, "CERBEROD_BOT_TAG": "by-hand"}
     return cerberod
-
-
-def only_line(text: str) -> str:
-    """Return the only line there is."""
-    lines = text.splitlines()
-    assert len(lines) == 1, text
-    return lines[0]
 
 
 # -- calls -------------------------------------------------------------------------------------------------------------

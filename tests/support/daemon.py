@@ -140,16 +140,20 @@ class Daemon:
 
     def wait_for(self, event: str, timeout_s: float = START_S) -> dict[str, Any]:
         """Return the log entry of an event once it is there."""
+        return self.wait_logged(timeout_s, event=event)
+
+    def wait_logged(self, timeout_s: float = START_S, **members: Any) -> dict[str, Any]:
+        """Return the first log entry with these members once it is there."""
         seen = 0
         with self._changed:
             while True:
                 for line in self.stderr.lines[seen:]:
-                    if b'"event":"' + event.encode() + b'"' in line:
-                        found: dict[str, Any] = orjson.loads(line)
+                    if line.startswith(b"{") and members.items() <= (entry := orjson.loads(line)).items():
+                        found: dict[str, Any] = entry
                         return found
                 seen = len(self.stderr.lines)
-                assert not self.stderr.ended, f"the daemon ended before {event!r}\n{self.told()}"
-                assert self._changed.wait(timeout_s), f"no {event!r} within {timeout_s:g} s\n{self.told()}"
+                assert not self.stderr.ended, f"the daemon ended before {members}\n{self.told()}"
+                assert self._changed.wait(timeout_s), f"no {members} within {timeout_s:g} s\n{self.told()}"
 
     def wait_ready(self) -> None:
         """Wait until it serves, and learn its ports; without a token of ours, the one it made."""
