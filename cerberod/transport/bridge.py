@@ -33,7 +33,7 @@ EX_OK, EX_UNAVAILABLE, EX_IOERR, EX_CONFIG = 0, 69, 74, 78
 
 _WHOAMI_ID = "cerberod-bridge"
 _REFUSED = {
-    400: "the daemon refuses the bot tag: it is 1 to 64 printable ASCII characters",
+    400: "the daemon refuses the bot tag, which is 1 to 64 printable ASCII characters, or this is the operator's token",
     401: "the daemon does not know the token in CERBEROD_TOKEN",
     403: "the daemon lets this token or this origin open no session",
     404: "CERBEROD_URL names a path; the daemon listens under /",

@@ -1,4 +1,4 @@
-"""The far end of a conversation, over memory, a real WebSocket, or real pipes. Each speaks to a daemon of `small`."""
+"""The far end of a conversation with a daemon of `small`: over memory, a WebSocket, pipes, or a bridge between both."""
 
 import os
 from collections.abc import AsyncIterator, Callable
@@ -9,9 +9,11 @@ import anyio
 from websockets.asyncio.client import ClientConnection, connect
 
 from cerberod.clock import SystemClock
+from cerberod.ids import Environment
 from cerberod.rpc.conversation import Conversation, ConversationLimits
 from cerberod.settings import Limits, Listen, Secret
 from cerberod.transport.auth import Authenticator
+from cerberod.transport.bridge import bridge
 from cerberod.transport.descriptors import Wire
 from cerberod.transport.pipes import Reader
 from cerberod.transport.stdio import StdioSession
@@ -171,8 +173,25 @@ async def stdio_peer(daemon: Daemon) -> AsyncIterator[Peer]:
     peer.close()
 
 
+@asynccontextmanager
+async def bridge_peer(daemon: Daemon) -> AsyncIterator[Peer]:
+    """Speak over real pipes to a bridge, and through it over a real WebSocket."""
+    peer = PipePeer()
+    async with listener(daemon) as at, anyio.create_task_group() as group:
+
+        async def run() -> None:
+            url = f"ws://127.0.0.1:{at.port}"
+            await bridge(peer.wire, url, TESTNET, "tester", Environment.TESTNET, Limits())
+
+        group.start_soon(run)
+        yield peer
+        peer.end_input()
+    peer.close()
+
+
 PEERS: dict[str, Callable[[Daemon], AbstractAsyncContextManager[Peer]]] = {
     "memory": memory_peer,
     "websocket": websocket_peer,
     "stdio": stdio_peer,
+    "bridge": bridge_peer,
 }

@@ -96,13 +96,18 @@ class Done(Result):
 
 
 def small_registry() -> Registry:
-    """Return a registry of methods named test.*."""
+    """Return a registry of methods named test.*, and the one that a bridge asks first."""
     registry = Registry()
 
     @method("test.subtract", into=registry)
     async def subtract(call: Call, params: Subtract) -> Difference:
         """Subtract one number from another."""
         return Difference(difference=params.minuend - params.subtrahend)
+
+    @method("session.whoami", into=registry)
+    async def whoami(call: Call, params: NoParams) -> Echo:
+        """Tell the environment of the session."""
+        return Echo(text="whoami", environment=call.principal.environment, bot_tag=call.principal.bot_tag)
 
     @method("test.echo", into=registry)
     async def echo(call: Call, params: Text) -> Echo:

@@ -1,4 +1,4 @@
-"""Runs the conversation files beside this module over memory, WebSocket and stdio, over both paths of the dispatcher.
+"""Runs the conversation files beside this module over every transport and both paths of the dispatcher.
 
 A file is a list of steps, one on each line:
 
