@@ -120,8 +120,15 @@ async def test_a_tag_is_asked_for_only_behind_a_right_token() -> None:
     assert (await knock("Authorization: Bearer wrong")).status == 401
 
 
-async def test_the_admin_token_opens_no_session() -> None:
-    assert (await knock(f"Authorization: Bearer {ADMIN.reveal()}", TAG)).status == 403
+async def test_the_operator_names_the_environment_of_the_session() -> None:
+    operator = f"Authorization: Bearer {ADMIN.reveal()}"
+    answer = await knock(operator, TAG)
+    assert (answer.status, answer.json["header"]) == (400, "X-Environment")
+    async with listening() as at, dial(at.port, {**headers(ADMIN), "X-Environment": "mainnet"}):
+        (view,) = at.sessions()
+        assert (view.principal.actor, view.principal.environment) == ("admin", "mainnet")
+    async with listening() as at, dial(at.port, {**headers(), "X-Environment": "mainnet"}):
+        assert at.sessions()[0].principal.environment == "testnet"
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,15 @@
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cerberod.ids import Environment
 from cerberod.transport.auth import Authenticator, Identity
 from cerberod.transport.handshake import (
     DRAINING,
-    NO_SESSION_FOR_TOKEN,
+    NO_ENVIRONMENT,
     NOT_FOUND,
     UNAUTHENTICATED,
     WRONG_HOST,
@@ -35,6 +36,7 @@ def judge(
     sessions: int = 0,
     of_token: int = 0,
     draining: bool = False,
+    environments: Collection[Environment] = tuple(Environment),
 ) -> Admission | Refusal:
     """Go through the steps in the order of the listener."""
     given = {**GOOD, **(changes or {})}
@@ -45,7 +47,14 @@ def judge(
     identity = at.identify(target, headers)
     if identity is None:
         return UNAUTHENTICATED
-    return at.enter(identity, headers, sessions=sessions, sessions_of_token=of_token, draining=draining)
+    return at.enter(
+        identity,
+        headers,
+        environments=environments,
+        sessions=sessions,
+        sessions_of_token=of_token,
+        draining=draining,
+    )
 
 
 def status(verdict: Admission | Refusal) -> int:
@@ -68,11 +77,27 @@ def test_a_good_handshake_names_its_caller() -> None:
         ("//", {}, NOT_FOUND),
         ("/?token=x", {}, UNAUTHENTICATED),
         ("/", {"Authorization": []}, UNAUTHENTICATED),
-        ("/", {"Authorization": [f"Bearer {ADMIN.reveal()}"]}, NO_SESSION_FOR_TOKEN),
+        ("/", {"Authorization": [f"Bearer {ADMIN.reveal()}"]}, NO_ENVIRONMENT),
+        ("/", {"Authorization": [f"Bearer {ADMIN.reveal()}"], "X-Environment": ["Mainnet"]}, NO_ENVIRONMENT),
+        ("/", {"Authorization": [f"Bearer {ADMIN.reveal()}"], "X-Environment": ["mainnet"] * 2}, NO_ENVIRONMENT),
     ],
 )
 def test_refusals(target: str, changes: Mapping[str, list[str]], expected: Refusal) -> None:
     assert judge(target, changes) == expected
+
+
+def test_the_operator_names_an_environment_and_nobody_else_can() -> None:
+    for environment in Environment:
+        operator = judge(changes={"Authorization": [f"Bearer {ADMIN.reveal()}"], "X-Environment": [environment.value]})
+        bot = judge(changes={"X-Environment": [environment.value]})
+        assert isinstance(operator, Admission)
+        assert isinstance(bot, Admission)
+        assert (operator.environment, bot.environment) == (environment, Environment.TESTNET)
+    unused = judge(
+        changes={"Authorization": [f"Bearer {ADMIN.reveal()}"], "X-Environment": ["mainnet"]},
+        environments=[Environment.TESTNET],
+    )
+    assert unused == NO_ENVIRONMENT
 
 
 def test_the_first_failure_answers() -> None:
@@ -113,6 +138,13 @@ def test_no_request_raises(target: str, authorization: list[str], tags: list[str
 def test_no_refusal_repeats_what_was_sent() -> None:
     identity = door().identify("/", lambda name: [f"Bearer {MAINNET.reveal()}"])
     assert isinstance(identity, Identity)
-    refusal = door().enter(identity, lambda name: ["\x01sent"], sessions=0, sessions_of_token=0, draining=False)
+    refusal = door().enter(
+        identity,
+        lambda name: ["\x01sent"],
+        environments=tuple(Environment),
+        sessions=0,
+        sessions_of_token=0,
+        draining=False,
+    )
     assert isinstance(refusal, Refusal)
     assert b"sent" not in refusal.body
