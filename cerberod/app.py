@@ -32,8 +32,8 @@ from cerberod.rpc.dispatch import CallLimits, Dispatcher, Observer, Phase
 from cerberod.rpc.envelope import encode_notification
 from cerberod.rpc.registry import Deadline, Effect, Registry, registry
 from cerberod.sdnotify import notify
-from cerberod.settings import Kind, LogFormat, Secret, Settings, UpstreamSettings
-from cerberod.state import StateRefused, open_state
+from cerberod.settings import Kind, LogFormat, Secret, Settings, UpstreamSettings, new_token
+from cerberod.state import LocalDoor, StateRefused, local_door, open_state
 from cerberod.stopping import Stop
 from cerberod.trading import methods as trading_methods
 from cerberod.trading.auditing import Auditor
@@ -375,7 +375,8 @@ async def _serve(daemon: Daemon, chains: tuple[Path, ...], announce: Callable[[R
 
     settings, stop = daemon.settings, Stop()
     listen, limits = settings.listen, settings.limits
-    authenticator = Authenticator(token_digests(settings))
+    local_token = new_token()
+    authenticator = Authenticator(token_digests(settings, local_token))
     failures = FailureTracker(limits.failed_auth_pause_ms / 1000)
     metrics = Metrics(daemon.gauges)
 
@@ -427,8 +428,10 @@ async def _serve(daemon: Daemon, chains: tuple[Path, ...], announce: Callable[[R
                         daemon.sessions = websocket.sessions
                         stop.starting = None
                         dispatcher.phase = Phase.READY
-                        _tell_ready(settings, websocket.port, http.port, announce)
-                        await stop.requested.wait()
+                        door = LocalDoor(_url("ws", listen.host, websocket.port), local_token)
+                        with local_door(settings.state_dir, door):
+                            _tell_ready(settings, websocket.port, http.port, announce)
+                            await stop.requested.wait()
                         notify(settings.systemd.notify_socket, b"STOPPING=1")
                         websocket.stop_listening()
                         await daemon.drain(stop.hurry)
@@ -517,10 +520,18 @@ def _url(scheme: str, host: str, port: int) -> str:
     return f"{scheme}://[{host}]:{port}/" if ":" in host else f"{scheme}://{host}:{port}/"
 
 
-def token_digests(settings: Settings) -> dict[str, tuple[bytes, ...]]:
-    """Return the SHA-256 digests of the tokens by their names, which is all that is kept of them."""
+def token_digests(settings: Settings, local_token: str) -> dict[str, tuple[bytes, ...]]:
+    """Return the SHA-256 digests of the tokens by their names, which is all that is kept of them.
+
+    The local token is the operator's too: it is left in the state directory for the local command line.
+    """
     tokens = settings.tokens
-    named = {"testnet": tokens.testnet, "mainnet": tokens.mainnet, "admin": tokens.admin}
+    named = {
+        "testnet": (tokens.testnet,),
+        "mainnet": (tokens.mainnet,),
+        "admin": (tokens.admin, Secret(local_token)),
+    }
     return {
-        name: (hashlib.sha256(token.reveal().encode()).digest(),) for name, token in named.items() if token is not None
+        name: tuple(hashlib.sha256(token.reveal().encode()).digest() for token in shown if token is not None)
+        for name, shown in named.items()
     }

@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cerberod import __version__
-from cerberod.grammar import AUDIT_FILTERS, DEFAULT_BOT_TAG, DEFAULT_URL, read_command
+from cerberod.grammar import AUDIT_FILTERS, CALL_TIMEOUT_S, DEFAULT_BOT_TAG, DEFAULT_URL, read_command
 
 if TYPE_CHECKING:
     from cerberod.app import Ready
-    from cerberod.client import CallFailed
+    from cerberod.client import CallFailed, Target
     from cerberod.ids import Environment
     from cerberod.rpc.registry import Method, Registry
     from cerberod.settings import Secret, Settings
@@ -171,9 +171,7 @@ def _sim(options: argparse.Namespace) -> int:
 
 
 def _call(options: argparse.Namespace) -> int:
-    from cerberod import console
-    from cerberod.client import CallFailed, Target, call
-    from cerberod.clock import SystemClock
+    from cerberod.client import Target
     from cerberod.settings import load_client
 
     client = _configured(load_client)
@@ -182,19 +180,67 @@ def _call(options: argparse.Namespace) -> int:
     target = Target(
         client.url or DEFAULT_URL, client.token.reveal(), options.bot_tag or client.bot_tag or DEFAULT_BOT_TAG
     )
-    params = _params(options)
+    return _ask(target, options.method, _params(options), timeout_s=options.timeout, as_json=options.json)
+
+
+def _ask(target: "Target", method: str, params: dict[str, Any], *, timeout_s: float, as_json: bool) -> int:
+    """Make one call, print its reply, and return the exit code that it deserves."""
+    from cerberod import console
+    from cerberod.client import CallFailed, call
+    from cerberod.clock import SystemClock
+
     try:
-        reply = call(target, options.method, params, options.timeout, SystemClock())
+        reply = call(target, method, params, timeout_s, SystemClock())
     except CallFailed as failed:
-        return _no_reply(options.method, params, failed)
+        return _no_reply(method, params, failed)
     if "error" in reply:
-        if options.json:
+        if as_json:
             _print(console.as_json({"error": reply["error"]}))
-        _warn(console.error_in_words(options.method, reply["error"]))
+        _warn(console.error_in_words(method, reply["error"]))
         return FAILED
     result = reply.get("result")
-    _print(console.as_json(result) if options.json else console.document(result, _width()))
-    return _judge(options.method, result)
+    _print(console.as_json(result) if as_json else console.document(result, _width()))
+    return _judge(method, result)
+
+
+# -- the operator's local hand -----------------------------------------------------------------------------------------
+
+
+def _halt(options: argparse.Namespace) -> int:
+    state = "reduce_only" if options.reduce_only else "halted"
+    return _operate(options, "admin.halt", venue=options.venue, bot_tag=options.bot, state=state, reason=options.reason)
+
+
+def _resume(options: argparse.Namespace) -> int:
+    return _operate(options, "admin.resume", venue=options.venue, bot_tag=options.bot)
+
+
+def _settle(options: argparse.Namespace) -> int:
+    return _operate(
+        options,
+        "admin.settle_intent",
+        intent=options.intent,
+        bot_tag=options.bot,
+        outcome=options.outcome,
+        reason=options.reason,
+    )
+
+
+def _operate(options: argparse.Namespace, method: str, **params: str | None) -> int:
+    """Call as the operator, through the door that the running daemon leaves in its state directory."""
+    from cerberod.client import Target
+    from cerberod.state import StateRefused, read_local_door
+
+    settings = _load_settings(sim=options.sim, needs_token=False, admits=False)
+    try:
+        door = read_local_door(settings.state_dir)
+    except StateRefused as refusal:
+        raise Stop(str(refusal), EX_CONFIG) from None
+    if door is None:
+        raise Stop(f"no daemon runs on {settings.state_dir}; start it first: stops and open writes outlive a restart")
+    target = Target(door.url, door.token, "operator", options.env)
+    given = {name: value for name, value in params.items() if value is not None}
+    return _ask(target, method, given, timeout_s=CALL_TIMEOUT_S, as_json=options.json)
 
 
 def may_write(method: str) -> bool:
@@ -439,6 +485,9 @@ _COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "stdio": _stdio,
     "sim": _sim,
     "call": _call,
+    "halt": _halt,
+    "resume": _resume,
+    "settle": _settle,
     "methods": _list_methods,
     "token new": _token_new,
     "check": _check,

@@ -41,6 +41,8 @@ class Target:
     url: str
     token: str
     bot_tag: str
+    environment: str | None = None
+    """For the operator's token alone: the environment to act in."""
 
     def __repr__(self) -> str:
         return f"Target({self.url})"
@@ -82,10 +84,13 @@ def _reply(connection: ClientConnection, give_up_at: float, timeout_s: float, cl
 
 def _connected(target: Target, timeout_s: float) -> ClientConnection:
     where = target.url
+    headers = {"Authorization": f"Bearer {target.token}", "X-Bot-Tag": target.bot_tag}
+    if target.environment is not None:
+        headers["X-Environment"] = target.environment
     try:
         return connect(
             target.url,
-            additional_headers={"Authorization": f"Bearer {target.token}", "X-Bot-Tag": target.bot_tag},
+            additional_headers=headers,
             open_timeout=timeout_s,
             close_timeout=_CLOSE_TIMEOUT_S,
             max_size=_REPLY_BYTES,

@@ -63,6 +63,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_daemons(commands)
     _add_clients(commands)
+    _add_operator(commands)
     _add_settings(commands)
     _add_audit(commands)
     return parser
@@ -161,6 +162,42 @@ def _add_clients(commands: "Commands") -> None:
     )
     methods.add_argument("prefix", nargs="?", default="", metavar="PREFIX", help="begin of a name, or a whole name")
     _add_json(methods, "the OpenRPC document of these methods")
+
+
+def _add_operator(commands: "Commands") -> None:
+    halt = _command(
+        commands,
+        "halt",
+        "stop trading in one environment, for one venue, one bot, or all; cancels always pass",
+        "cerberod halt --env mainnet --reason 'margin call'",
+        "cerberod halt --env mainnet --bot my-bot --reduce-only",
+    )
+    halt.add_argument("--reduce-only", action="store_true", help="let orders pass that cannot open or grow a position")
+    halt.add_argument("--reason", default="", metavar="TEXT", help="why, for the record")
+    resume = _command(
+        commands,
+        "resume",
+        "lift a stop; give the venue and the bot that it names",
+        "cerberod resume --env mainnet",
+        "cerberod resume --env mainnet --bot my-bot",
+    )
+    for command in (halt, resume):
+        command.add_argument("--venue", metavar="NAME", help="one venue, such as deribit; all of them when left out")
+        command.add_argument("--bot", type=_bot_tag, metavar="TAG", help="one bot; all of them when left out")
+    settle = _command(
+        commands,
+        "settle",
+        "end a write whose outcome no venue can tell, as found out by other means",
+        "cerberod settle order-17 --env mainnet --bot my-bot --outcome rejected --reason 'not in the venue's history'",
+    )
+    settle.add_argument("intent", metavar="INTENT", help="the write's intent; cerberod call orders.list_unresolved")
+    settle.add_argument("--bot", required=True, type=_bot_tag, metavar="TAG", help="the bot that asked for it")
+    settle.add_argument("--outcome", required=True, choices=("confirmed", "rejected"), help="what became of it")
+    settle.add_argument("--reason", required=True, metavar="TEXT", help="how this is known, for the record")
+    for command in (halt, resume, settle):
+        command.add_argument("--env", required=True, choices=("testnet", "mainnet"), help="environment to act in")
+        _add_sim_switch(command, "act on the daemon that runs with --sim")
+        _add_json(command)
 
 
 def _add_settings(commands: "Commands") -> None:

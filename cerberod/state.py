@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 LOCK_FILE = "lock"
+DOOR_FILE = "operator"
 
 
 class StateRefused(Exception):
@@ -98,3 +99,41 @@ def _lock(path: Path) -> int:
         os.close(descriptor)
         raise StateRefused(f"{lock}: cannot be written ({error.strerror}); free the disk, or set STATE_DIR") from None
     return descriptor
+
+
+@dataclass(frozen=True, slots=True)
+class LocalDoor:
+    """How whoever may read the state directory reaches the daemon as its operator."""
+
+    url: str
+    token: str
+
+    def __repr__(self) -> str:
+        return f"LocalDoor({self.url})"
+
+
+@contextmanager
+def local_door(path: Path, door: LocalDoor) -> Iterator[None]:
+    """Leave the door's address in the state directory for the length of the block, readable for its owner alone."""
+    file = path / DOOR_FILE
+    file.unlink(missing_ok=True)
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(descriptor, f"{door.url}\n{door.token}\n".encode())
+    finally:
+        os.close(descriptor)
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)
+
+
+def read_local_door(path: Path) -> LocalDoor | None:
+    """Return the door of the daemon that runs on this state directory; None when none has left one."""
+    try:
+        url, token = (path / DOOR_FILE).read_text(encoding="ascii").split()
+    except (FileNotFoundError, ValueError):
+        return None
+    except OSError as error:
+        raise StateRefused(f"{path / DOOR_FILE}: cannot be read ({error.strerror}); be the daemon's own user") from None
+    return LocalDoor(url, token)

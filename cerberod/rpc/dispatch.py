@@ -5,7 +5,7 @@ A well-formed single call takes the direct path, a few lines. Batches and everyt
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -112,6 +112,11 @@ class Dispatcher:
         self._lasting: TaskGroup | None = None
         self._idle = anyio.Event()
         self._listeners: dict[str, Listener] = {}
+
+    @property
+    def environments(self) -> Collection[Environment]:
+        """The environments in use."""
+        return self._services.keys()
 
     def use_lasting(self, group: TaskGroup | None) -> None:
         """Run writes in this group from now on: it outlives every session, so that a hung-up caller stops none."""

@@ -28,7 +28,7 @@ class Identity:
     actor: str
     """`testnet`, `mainnet` or `admin`: the name of the token, which is what records show."""
     environment: Environment | None
-    """The environment of its sessions; None for a token that opens no session."""
+    """The environment of its sessions; None for the operator, who names one at each handshake."""
     scopes: frozenset[str]
     audit_of: frozenset[Environment]
     """The environments whose records it may read."""

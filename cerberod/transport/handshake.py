@@ -5,13 +5,14 @@ of sessions 503. What is no WebSocket handshake at all (405, 426, 505, bad keys)
 between path and token, so that a stray browser or a port scan is told nothing about tokens.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import urlsplit
 
 import orjson
 
+from cerberod.ids import Environment
 from cerberod.transport.auth import BOT_TAG_RULE, Authenticator, Identity, is_bot_tag
 from cerberod.transport.perimeter import HostGuard, origin_allowed
 
@@ -49,6 +50,7 @@ class Admission:
 
     identity: Identity
     bot_tag: str
+    environment: Environment
 
 
 UNAUTHENTICATED = Refusal(
@@ -61,8 +63,12 @@ UNAUTHENTICATED = Refusal(
 WRONG_HOST = Refusal(421, "WRONG_HOST", "This name is not in ALLOWED_HOSTS.", "host")
 WRONG_ORIGIN = Refusal(403, "WRONG_ORIGIN", "This origin is not in ALLOWED_ORIGINS.", "origin")
 NOT_FOUND = Refusal(404, "NOT_FOUND", "There is nothing under this path.", "path")
-NO_SESSION_FOR_TOKEN = Refusal(
-    403, "NOT_ALLOWED", "This token belongs to no environment and opens no session.", "no_session_for_token"
+NO_ENVIRONMENT = Refusal(
+    400,
+    "BAD_REQUEST",
+    "The operator's token belongs to no environment; the header X-Environment names the one of this session.",
+    "no_environment",
+    {"header": "X-Environment", "rule": "testnet or mainnet, once, and in use here"},
 )
 DRAINING = Refusal(
     503,
@@ -121,11 +127,19 @@ class Door:
         return self.authenticator.identify(headers("Authorization"), query_of(target))
 
     def enter(
-        self, identity: Identity, headers: HeaderValues, *, sessions: int, sessions_of_token: int, draining: bool
+        self,
+        identity: Identity,
+        headers: HeaderValues,
+        *,
+        environments: Collection[Environment],
+        sessions: int,
+        sessions_of_token: int,
+        draining: bool,
     ) -> Admission | Refusal:
-        """Judge a caller whose token is right."""
-        if identity.environment is None:
-            return NO_SESSION_FOR_TOKEN
+        """Judge a caller whose token is right; `environments` are those in use."""
+        environment = identity.environment or _environment_named(headers("X-Environment"))
+        if environment is None or environment not in environments:
+            return NO_ENVIRONMENT
         tags = headers("X-Bot-Tag")
         if len(tags) != 1:
             return bad_bot_tag(BOT_TAG_RULE if not tags else "the header stands once")
@@ -137,7 +151,12 @@ class Door:
             return too_many_sessions(self.max_sessions, "daemon")
         if sessions_of_token >= self.max_sessions_per_token:
             return too_many_sessions(self.max_sessions_per_token, "token")
-        return Admission(identity, tags[0])
+        return Admission(identity, tags[0], environment)
+
+
+def _environment_named(values: list[str]) -> Environment | None:
+    """Read the header by which an operator chooses. No other token has a choice."""
+    return Environment(values[0]) if len(values) == 1 and values[0] in list(Environment) else None
 
 
 def query_of(target: str) -> str:

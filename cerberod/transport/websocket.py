@@ -202,6 +202,7 @@ class WebSocketListener:
         verdict = self._door.enter(
             identity,
             headers,
+            environments=self._dispatcher.environments,
             sessions=len(self._sessions),
             sessions_of_token=self._sessions.of_actor(identity.actor),
             draining=self._dispatcher.phase is Phase.DRAINING,
@@ -214,9 +215,8 @@ class WebSocketListener:
 
     def _principal(self, connection: ServerConnection, request: Request, admission: Admission) -> Principal:
         identity = admission.identity
-        assert identity.environment is not None
         return Principal(
-            environment=identity.environment,
+            environment=admission.environment,
             actor=identity.actor,
             bot_tag=admission.bot_tag,
             scopes=identity.scopes,
