@@ -328,7 +328,7 @@ async def test_a_connection_that_drops_under_load_answers_every_call_once(bot: B
             group.start_soon(ask, number)
         group.start_soon(bot.control, "/drop", {})
     assert len(ended) == 40
-    assert set(ended) <= {"answered", "ConnectionLost", "VenueDown"}
+    assert set(ended) == {"answered"}, "a read survives one lost connection"
 
 
 async def test_heartbeats_are_asked_for_and_answered(bot: Bot) -> None:

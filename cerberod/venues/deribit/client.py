@@ -1,7 +1,8 @@
 """The client of one environment's Deribit: deadlines, credits, shared reads, and one place where writes leave.
 
 Methods and finders ask it in the venue's own words and get plain JSON with the venue's time; what that means is read in
-`wire`. It never repeats a write. A read is repeated once, when the venue says that our token has expired.
+`wire`. It never repeats a write. A read is repeated a few times within its deadline, after a lost connection or a
+refusal that passes.
 """
 
 import hashlib
@@ -17,16 +18,25 @@ import orjson
 from anyio.abc import TaskStatus
 
 from cerberod.clock import Clock
-from cerberod.errors import BadVenueData, DeadlinePassed, NoKeys, RpcError, VenueDown, VenueRefused
+from cerberod.errors import (
+    BadVenueData,
+    ConnectionLost,
+    DeadlinePassed,
+    NoKeys,
+    RpcError,
+    UpstreamError,
+    VenueDown,
+    VenueRefused,
+)
 from cerberod.ids import Environment
 from cerberod.rpc.call import Tally, current_tally
 from cerberod.venues.backoff import Backoff, Chance
 from cerberod.venues.coalesce import Coalescer
 from cerberod.venues.credits import Credits
-from cerberod.venues.deribit.errors import INSTRUMENT_CHANGED, NOT_AUTHENTICATED, TOO_MANY_REQUESTS, VENUE
+from cerberod.venues.deribit.errors import INSTRUMENT_CHANGED, NOT_AUTHENTICATED, READ_AGAIN, TOO_MANY_REQUESTS, VENUE
 from cerberod.venues.deribit.instruments import InstrumentBook
 from cerberod.venues.deribit.limits import ALLOWANCES, KEPT_FOR_CANCELS, Class, class_of, is_cancel
-from cerberod.venues.deribit.link import LateAnswer, Link, Marked
+from cerberod.venues.deribit.link import CLOSING, LateAnswer, Link, Marked
 from cerberod.venues.deribit.login import Credentials, Login
 from cerberod.venues.deribit.wire.account import matching_allowances
 from cerberod.venues.deribit.wire.frames import Answer, Refused, Unusable
@@ -38,6 +48,8 @@ __all__ = ["Credentials", "Deribit"]
 
 logger = logging.getLogger("cerberod.venues.deribit")
 
+_RETRIES = 2
+_FIRST_RETRY_S = 0.1
 _PATIENCE_SHARE = 0.2
 """Part of a deadline that may be spent waiting for the connection; then the caller hears that the venue is down."""
 
@@ -67,6 +79,7 @@ class Deribit:
         the answer of a write whose call had given up on it.
         """
         chance = chance or secrets.SystemRandom().random
+        self._chance = chance
         self.environment = environment
         self._credentials = credentials
         self._clock = clock
@@ -142,8 +155,8 @@ class Deribit:
     async def read(self, method: str, params: Mapping[str, Any], *, urgent: bool = False) -> Answer:
         """Ask a question and return its answer. Equal questions in flight are asked once.
 
-        An urgent one is asked for a cancel's sake: it does not wait for credit. Raises `NoKeys`, `VenueDown`,
-        `ConnectionLost`, `DeadlinePassed`, `VenueRefused`, `BadVenueData`.
+        An urgent one is asked for a cancel's sake: it does not wait for credit and is not repeated. Raises `NoKeys`,
+        `VenueDown`, `ConnectionLost`, `DeadlinePassed`, `VenueRefused`, `BadVenueData`.
         """
         self._need_keys(method)
         if self._coalescer is None:
@@ -221,22 +234,33 @@ class Deribit:
                 credits.adopt(allowance, now)
 
     async def _read(self, method: str, params: Mapping[str, Any], urgent: bool) -> Answer:
-        login = self._link.login
+        watched = _Watched(None)
 
         async def attempt() -> Answer:
-            await self._ready(method, self._read_deadline_s)
-            await self._credit(method, urgent=urgent)
-            grants = 0 if login is None else login.grants
-            try:
-                return await self._exchange(method, params, watched)
-            except VenueRefused as refused:
-                if int(refused.venue_code) not in NOT_AUTHENTICATED or not await self._link.renew_login(grants):
-                    raise
-            await self._credit(method, urgent=urgent)
-            return await self._exchange(method, params, watched)
+            again = Backoff(self._chance, first_s=_FIRST_RETRY_S)
+            while True:
+                try:
+                    return await self._read_once(method, params, watched, urgent=urgent)
+                except UpstreamError as failure:
+                    if urgent or again.failures >= _RETRIES or not _passes(failure):
+                        raise
+                await anyio.sleep(again.next_s())
 
-        watched = _Watched(None)
         return await self._within(self._read_deadline_s, attempt, watched)
+
+    async def _read_once(self, method: str, params: Mapping[str, Any], watched: "_Watched", *, urgent: bool) -> Answer:
+        """Ask once, and once more when the venue took our token no longer and gave us a new one."""
+        await self._ready(method, self._read_deadline_s)
+        await self._credit(method, urgent=urgent)
+        login = self._link.login
+        grants = 0 if login is None else login.grants
+        try:
+            return await self._exchange(method, params, watched)
+        except VenueRefused as refused:
+            if int(refused.venue_code) not in NOT_AUTHENTICATED or not await self._link.renew_login(grants):
+                raise
+        await self._credit(method, urgent=urgent)
+        return await self._exchange(method, params, watched)
 
     async def _within(self, seconds: float, attempt: Callable[[], Awaitable[Answer]], watched: "_Watched") -> Answer:
         with anyio.move_on_after(seconds):
@@ -246,7 +270,11 @@ class Deribit:
     async def _ready(self, method: str, deadline_s: float) -> None:
         await self._link.ready(deadline_s * _PATIENCE_SHARE)
         login = self._link.login
-        if login is not None and method.startswith("private/") and not login.granted:
+        if login is None or not method.startswith("private/"):
+            return
+        if not login.granted:
+            await self._link.login_attempt_over()
+        if not login.granted:
             raise VenueDown(VENUE, login.reason or "not_logged_in")
 
     async def _credit(self, method: str, *, urgent: bool = False) -> None:
@@ -310,6 +338,19 @@ class Deribit:
     def _unhealthy(self, reason: str) -> VenueStatus:
         status = self.status()
         return replace(status, healthy=False, reason=status.reason or reason)
+
+
+def _passes(failure: UpstreamError) -> bool:
+    """Tell whether a read that failed so is worth asking again."""
+    match failure:
+        case ConnectionLost():
+            return True
+        case VenueDown():
+            return bool(failure.data["reason"] == CLOSING)
+        case VenueRefused():
+            return int(failure.venue_code) in READ_AGAIN
+        case _:
+            return False
 
 
 class _Watched:

@@ -204,6 +204,9 @@ INSTRUMENT_CHANGED: frozenset[int] = frozenset(
 )
 """Refusals that may mean that what we know of the instrument is out of date."""
 
+READ_AGAIN: frozenset[int] = frozenset({10028, 10040, 10041, 10047, 10066, 11094, 13028})
+"""A read answered with one of these is worth asking again after a pause."""
+
 NOT_AUTHENTICATED: frozenset[int] = frozenset({10000, 13009})
 INVALID_CREDENTIALS = 13004
 TOO_MANY_REQUESTS = 10028

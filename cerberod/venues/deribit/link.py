@@ -36,6 +36,8 @@ _ABANDONED_KEPT = 1024
 _STEADY_S = 30.0
 """A connection that lasted this long was a good one: the next failure begins with a short pause again."""
 _CLOSE_S = 1.0
+CLOSING = "connection_closing"
+"""The connection ended a moment ago and the next one is not begun."""
 WRONG_ENVIRONMENT = "wrong_environment"
 _WRONG_ENVIRONMENT_PAUSE_S = 300.0
 
@@ -179,7 +181,7 @@ class Link:
         """Do the same on a connection that may not be greeted yet."""
         socket = self._socket
         if socket is None or socket.state is not State.OPEN:
-            raise VenueDown(VENUE, self.down_reason or "connection_closing")
+            raise VenueDown(VENUE, self.down_reason or CLOSING)
         self._last_id += 1
         id = self._last_id
         frame = frames.request(id, method, params)
@@ -219,6 +221,11 @@ class Link:
                 self._login_moved.set()
                 self._login_moved = anyio.Event()
         return login.granted and login.grants > grants
+
+    async def login_attempt_over(self) -> None:
+        """Return once no login is under way."""
+        async with self._logging_in:
+            return
 
     def venue_ms(self) -> int:
         """Return the venue's time, or our own before it is known."""
@@ -269,8 +276,9 @@ class Link:
         try:
             reason = await self._serve(socket)
         finally:
-            self.losses += self._up.is_set()
-            self._up = anyio.Event()
+            if self._up.is_set():
+                self.losses += 1
+                self._up = anyio.Event()  # never otherwise: whoever waits, waits on this very one
             self._socket = None
             self._settle_all(None)
             with anyio.CancelScope(shield=True):
@@ -311,6 +319,8 @@ class Link:
                         await self._log_in(self._login)
         except TimeoutError:
             ending.end("no_answer")
+        except (ConnectionLost, VenueDown):
+            ending.end("connection_lost")
         except UpstreamError as error:
             ending.end("bad_greeting" if isinstance(error, BadVenueData) else "greeting_refused")
         if ending.reason:
@@ -375,11 +385,15 @@ class Link:
             with anyio.move_on_after(login.due_s(self._clock.monotonic())):
                 await self._login_moved.wait()
             async with self._logging_in:
-                if not login.due_s(self._clock.monotonic()):
-                    await self._log_in(login)
+                try:
+                    # A refused refresh is followed by a signature before anybody sees us without a login.
+                    while not login.due_s(self._clock.monotonic()):
+                        await self._log_in(login)
+                except (ConnectionLost, VenueDown):
+                    return  # the reader ends this connection, and the next one logs in anew
 
     async def _log_in(self, login: Login) -> None:
-        """Try one login and let `login` draw the conclusions."""
+        """Try one login and let `login` draw the conclusions. Raises when the connection ends first."""
         before = login.reason
         now = self._clock.monotonic
         try:
@@ -390,6 +404,8 @@ class Link:
             login.refuse(int(refused.venue_code), now())
         except TimeoutError:
             login.fail("login_unanswered", now())
+        except (ConnectionLost, VenueDown):
+            raise
         except UpstreamError:
             login.fail("login_failed", now())
         if login.reason != before:

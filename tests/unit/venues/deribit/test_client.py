@@ -104,13 +104,22 @@ async def test_reads_wait_for_credit_and_give_up_at_their_deadline_unsent() -> N
         assert len(venue.asked("public/ticker")) == left
 
 
-async def test_credit_that_comes_back_lets_a_waiting_read_through() -> None:
-    async with scripted(public__ticker=Error(10028), public__get_index_price={}) as venue, client_of(venue) as deribit:
+async def test_a_venue_that_says_too_many_is_believed_and_asked_again_when_credit_is_back() -> None:
+    answers = iter([Error(10028), {}])
+    async with scripted(public__ticker=lambda _: next(answers)) as venue, client_of(venue) as deribit:
+        assert (await deribit.read("public/ticker", {})).result == {}
+        assert len(venue.asked("public/ticker")) == 2
+        assert deribit.status().credits_left["non_matching"] < 50, "the venue says that the pool is empty"
+
+
+async def test_an_order_refused_for_too_many_had_no_effect() -> None:
+    async with scripted(private__buy=Error(10028)) as venue, client_of(venue, clock=ManualClock()) as deribit:
+        await eventually(lambda: deribit.status().authenticated)
         with pytest.raises(VenueRefused) as refused:
-            await deribit.read("public/ticker", {})
+            await deribit.write("private/buy", {}, Unmarked())
         assert (refused.value.reason, refused.value.effect_possible) == ("too_many_requests", False)
-        assert deribit.status().credits_left["non_matching"] < 2, "the venue says that the pool is empty"
-        assert (await deribit.read("public/get_index_price", {})).result == {}
+        assert deribit.status().credits_left["matching"] == 0
+        assert len(venue.asked("private/buy")) == 1
 
 
 async def test_orders_leave_room_for_cancels() -> None:
@@ -152,9 +161,13 @@ async def test_a_cancel_does_not_wait_behind_orders_that_queue() -> None:
 
 
 async def test_an_urgent_read_does_not_wait_for_credit() -> None:
-    async with scripted(public__ticker=Error(10028), public__test={}) as venue, client_of(venue) as deribit:
+    async with (
+        scripted(public__ticker=Error(10028), public__test={}) as venue,
+        client_of(venue, clock=ManualClock()) as deribit,
+    ):
         with pytest.raises(VenueRefused):
-            await deribit.read("public/ticker", {})
+            await deribit.read("public/ticker", {}, urgent=True)
+        assert deribit.status().credits_left["non_matching"] == 0
         assert (await deribit.read("public/test", {}, urgent=True)).result == {}
 
 

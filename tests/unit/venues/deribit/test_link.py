@@ -158,22 +158,68 @@ async def test_a_greeting_without_the_flag_proves_nothing() -> None:
 
 
 async def test_a_lost_connection_settles_what_waits_and_everything_is_set_up_again() -> None:
-    async with scripted(public__ticker=SILENCE) as venue, client_of(venue) as deribit:
+    async with scripted(private__cancel=SILENCE) as venue, client_of(venue) as deribit:
+        await eventually(lambda: deribit.status().authenticated)
         async with anyio.create_task_group() as group:
 
-            async def ask() -> None:
+            async def cancel() -> None:
                 with pytest.raises(ConnectionLost) as lost:
-                    await deribit.read("public/ticker", {})
+                    await deribit.write("private/cancel", {"order_id": "1"}, Mark())
                 assert lost.value.sent
 
-            group.start_soon(ask)
-            await venue.seen("public/ticker")
+            group.start_soon(cancel)
+            await venue.seen("private/cancel")
             venue.cut()
         await venue.seen("public/set_heartbeat", 2)
         again = await venue.seen("public/auth", 2)
         assert again["grant_type"] == "client_signature", "a token dies with its connection"
         await eventually(lambda: deribit.status().healthy)
         assert deribit.status().reconnects == 1
+
+
+async def test_a_read_whose_connection_is_lost_is_asked_again_on_the_next() -> None:
+    answers = iter([HANG_UP, HANG_UP, {"n": 3}])
+    async with scripted(public__ticker=lambda _: next(answers)) as venue, client_of(venue) as deribit:
+        assert (await deribit.read("public/ticker", {})).result == {"n": 3}
+        assert len(venue.asked("public/ticker")) == 3
+
+
+async def test_a_read_that_fails_over_and_over_is_given_up() -> None:
+    async with scripted(public__ticker=HANG_UP, public__get_time=Error(10040)) as venue, client_of(venue) as deribit:
+        with pytest.raises(ConnectionLost):
+            await deribit.read("public/ticker", {})
+        assert len(venue.asked("public/ticker")) == 3
+        with pytest.raises(VenueRefused):
+            await deribit.read("public/get_time", {})
+        assert len(venue.asked("public/get_time")) == 3
+
+
+@pytest.mark.parametrize("code", [-32602, 10004, 11051, 10001, 99999])
+async def test_a_read_the_venue_refuses_for_good_is_not_asked_again(code: int) -> None:
+    async with scripted(public__ticker=Error(code)) as venue, client_of(venue) as deribit:
+        with pytest.raises(VenueRefused):
+            await deribit.read("public/ticker", {})
+        assert len(venue.asked("public/ticker")) == 1
+
+
+async def test_a_read_waits_through_a_connection_that_fails_at_its_greeting() -> None:
+    answers = iter([HANG_UP, HANG_UP, "ok"])
+    async with (
+        scripted(public__set_heartbeat=lambda _: next(answers), public__ticker={}) as venue,
+        client_of(venue) as deribit,
+    ):
+        assert (await deribit.read("public/ticker", {})).result == {}
+        assert len(venue.asked("public/set_heartbeat")) == 3
+
+
+async def test_a_connection_that_is_lost_while_logging_in_is_not_used() -> None:
+    answers = iter([HANG_UP, GRANTED])
+    async with (
+        scripted(public__auth=lambda _: next(answers), private__get_positions=[]) as venue,
+        client_of(venue) as deribit,
+    ):
+        assert (await deribit.read("private/get_positions", {})).result == []
+        assert deribit.status().healthy
 
 
 async def test_while_the_venue_is_down_nothing_is_sent_and_the_caller_hears_soon() -> None:
