@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.command import Cerberod
 from tests.support.daemon import Daemon
+from tests.support.simulator import SimulatorProcess
 
 
 class StartDaemon(Protocol):
@@ -63,3 +64,19 @@ def shared_daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     yield next(starter)()
     for _ in starter:
         raise AssertionError("a starter yields once")
+
+
+@pytest.fixture(scope="session")
+def simulator_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorProcess]:
+    """One simulator for every test that lets daemons trade on it; see `simulator`."""
+    running = SimulatorProcess(tmp_path_factory.mktemp("simulator") / "work")
+    yield running
+    running.kill()
+    assert running.stderr.data == b""
+
+
+@pytest.fixture
+def simulator(simulator_process: SimulatorProcess) -> SimulatorProcess:
+    """The simulator as a process of its own, with nobody's orders in it."""
+    simulator_process.reset()
+    return simulator_process
