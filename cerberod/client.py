@@ -20,8 +20,10 @@ _REPLY_BYTES = 72 << 20
 """More than the largest reply a daemon can be set to give."""
 
 _REFUSALS = {
-    400: "the bot tag was refused; it is 1 to 64 printable ASCII characters (CERBEROD_BOT_TAG, --bot-tag)",
-    401: "the token was refused; CERBEROD_TOKEN must be the daemon's TESTNET_TOKEN or MAINNET_TOKEN",
+    (400, "X-Bot-Tag"): "the bot tag was refused; it is 1 to 64 printable ASCII characters (CERBEROD_BOT_TAG, "
+    "--bot-tag)",
+    (400, "X-Environment"): "this environment is not in use there; the daemon has no token for it",
+    (401, None): "the token was refused; CERBEROD_TOKEN must be the daemon's TESTNET_TOKEN or MAINNET_TOKEN",
 }
 """Where the daemon's own words speak of headers and the user has to do with settings."""
 
@@ -101,7 +103,9 @@ def _connected(target: Target, timeout_s: float) -> ClientConnection:
     except InvalidStatus as refusal:
         status = refusal.response.status_code
         told = _told(bytes(refusal.response.body))
-        reason = "what answers there is no cerberod" if told is None else _REFUSALS.get(status, told)
+        reason = "what answers there is no cerberod"
+        if told is not None:
+            reason = _REFUSALS.get((status, told.get("header")), told["message"])
         raise CallFailed(f"{where} answered HTTP {status}: {reason}", sent=False) from None
     except ConnectionRefusedError:
         raise CallFailed(f"nothing listens at {where}; is cerberod serve running?", sent=False) from None
@@ -119,11 +123,12 @@ def _connected(target: Target, timeout_s: float) -> ClientConnection:
         raise CallFailed(f"no connection to {where}: {error.strerror or 'network failure'}", sent=False) from None
 
 
-def _told(body: bytes) -> str | None:
+def _told(body: bytes) -> dict[str, str] | None:
     """Return what a daemon says of its refusal; None when it was no daemon that answered."""
     try:
         answer = orjson.loads(body)
-        message = answer["message"] if "error" in answer else None
-    except (orjson.JSONDecodeError, TypeError, KeyError):
+    except orjson.JSONDecodeError:
         return None
-    return message if isinstance(message, str) else None
+    if not isinstance(answer, dict) or "error" not in answer or not isinstance(answer.get("message"), str):
+        return None
+    return {name: value for name, value in answer.items() if isinstance(value, str)}
