@@ -305,6 +305,41 @@ class _Connection(ServerConnection):
         self._early = b""
         self._judged = False
 
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._opened(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self.state is State.CONNECTING and not self._judged:
+            data = self._hold_back(data)
+        super().data_received(data)
+        if self._early and self.request is None:  # what looked like a request was none
+            self.turn_away()
+
+    def _hold_back(self, data: bytes) -> bytes:
+        """Return what belongs to the request; keep the rest."""
+        request_ends = 0
+        if self.request is None:
+            found = (self._tail + data).find(_END_OF_HEAD)
+            if found < 0:
+                self._tail = (self._tail + data)[-len(_END_OF_HEAD) + 1 :]
+                return data
+            request_ends = found + len(_END_OF_HEAD) - len(self._tail)
+        self._early += data[request_ends:]
+        if self._early:
+            self.transport.pause_reading()
+        return data[:request_ends]
+
+    def process_event(self, event: Event) -> None:
+        first = self.request is None
+        super().process_event(event)
+        if first:
+            self._settled(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._ended(self)
+
     def let_in(self) -> None:
         """The handshake is over: read on."""
         early = self._release()
@@ -321,39 +356,6 @@ class _Connection(ServerConnection):
         if early:
             self.transport.resume_reading()
         return early
-
-    def data_received(self, data: bytes) -> None:
-        if self.state is State.CONNECTING and not self._judged:
-            data = self._hold_back(data)
-        super().data_received(data)
-
-    def _hold_back(self, data: bytes) -> bytes:
-        """Return what belongs to the request; keep the rest."""
-        request_ends = 0
-        if self.request is None:
-            found = (self._tail + data).find(_END_OF_HEAD)
-            if found < 0:
-                self._tail = (self._tail + data)[-len(_END_OF_HEAD) + 1 :]
-                return data
-            request_ends = found + len(_END_OF_HEAD) - len(self._tail)
-        self._early += data[request_ends:]
-        if self._early:
-            self.transport.pause_reading()
-        return data[:request_ends]
-
-    def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
-        self._opened(self)
-
-    def process_event(self, event: Event) -> None:
-        first = self.request is None
-        super().process_event(event)
-        if first:
-            self._settled(self)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        super().connection_lost(exc)
-        self._ended(self)
 
 
 def _no_handshake(response: Response) -> Refusal:

@@ -2,7 +2,7 @@
 
 import ipaddress
 import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import anyio
 import pytest
@@ -15,6 +15,7 @@ from cerberod.transport.websocket import WebSocketListener
 from tests.support.peers import ADMIN, MAINNET, TESTNET, dial, headers, listener
 from tests.support.raw import Answer, exchange, request_head, upgrade
 from tests.support.small import small_daemon
+from tests.support.turns import until
 
 RIGHT = f"Authorization: Bearer {TESTNET.reveal()}"
 TAG = "X-Bot-Tag: tester"
@@ -181,6 +182,7 @@ ODD = {
     "a URI of 9,000 bytes": (request_head("/" + "x" * 9000, H), 414),
     "a TLS hello": (bytes.fromhex("16030100c8010000c40303") + bytes(200) + b"\r\n\r\n", 0),
     "garbage": (b"\x00\xff" * 50 + b"\r\n\r\n", 0),
+    "garbage that goes on": (b"\x00\xff" * 50 + b"\r\n\r\n" + bytes(5000), 0),
     "a body": (request_head("/", H, "Content-Length: 5") + b"hello", 0),
 }
 
@@ -209,7 +211,7 @@ async def test_sessions_are_bounded_in_all_and_for_each_token() -> None:
                 with pytest.raises(InvalidStatus):
                     await dial(at.port, headers(MAINNET))
                 assert at.refusals == {"sessions_token": 1, "sessions_daemon": 1}
-        await _until(lambda: at.session_count() == 0)
+        await until(lambda: at.session_count() == 0)
         async with dial(at.port):
             assert at.session_count() == 1
 
@@ -219,7 +221,7 @@ async def test_a_thousand_silent_connections_keep_nobody_out() -> None:
     async with listening(limits=limits) as at:
         silent: list[SocketStream] = [await anyio.connect_tcp("127.0.0.1", at.port) for _ in range(1000)]
         try:
-            await _until(lambda: at.refusals["half_open"] >= 900)
+            await until(lambda: at.refusals["half_open"] >= 900)
             with anyio.fail_after(1):
                 async with dial(at.port) as connection:
                     await (await connection.ping())
@@ -258,10 +260,3 @@ async def test_other_loopback_addresses(host: str) -> None:
             async with await anyio.connect_tcp("127.0.0.1" if host == "localhost" else host, at.port) as stream:
                 await stream.send(upgrade(RIGHT, TAG))
                 assert (await stream.receive()).startswith(b"HTTP/1.1 101")
-
-
-async def _until(condition: Callable[[], bool]) -> None:
-    """Give the loop turns until a condition holds that its own work brings about."""
-    with anyio.fail_after(10):
-        while not condition():  # noqa: ASYNC110 - the listener under test has no event to wait for
-            await anyio.sleep(0.001)

@@ -2,7 +2,7 @@
 
 import socket
 import struct
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 
 import anyio
@@ -16,6 +16,7 @@ from cerberod.transport import websocket
 from tests.support.peers import TESTNET, dial, listener
 from tests.support.raw import close_code, frame, upgrade
 from tests.support.small import Daemon, small_daemon
+from tests.support.turns import until
 
 HANDSHAKE = upgrade(f"Authorization: Bearer {TESTNET.reveal()}", "X-Bot-Tag: tester")
 SMALL = Limits(request_bytes=2048)
@@ -62,13 +63,6 @@ async def close_code_of(stream: SocketStream) -> int | None:
     while close_code(received) is None:
         received += await stream.receive()
     return close_code(received)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Give the loop turns until a condition holds that its own work brings about."""
-    with anyio.fail_after(10):
-        while not condition():  # noqa: ASYNC110 - the listener under test has no event to wait for
-            await anyio.sleep(0.001)
 
 
 FRAMES = {
