@@ -23,16 +23,20 @@ class VenueTime:
 
     def __init__(self) -> None:
         self._samples: deque[_Sample] = deque(maxlen=_WINDOW)
+        self._outdated = False
 
     def learn(self, sent_s: float, received_s: float, venue_in_ms: float, venue_out_ms: float) -> None:
         """Take in one exchange: our monotonic times around it, the venue's own stamps of it."""
+        if self._outdated:
+            self._samples.clear()
+            self._outdated = False
         way_s = max(0.0, (received_s - sent_s) - (venue_out_ms - venue_in_ms) / 1000)
         middle_ms = (sent_s + received_s) * 500
         self._samples.append(_Sample(way_s, (venue_in_ms + venue_out_ms) / 2 - middle_ms))
 
-    def forget(self) -> None:
-        """Drop what is known, as after a reconnect: the way may be another."""
-        self._samples.clear()
+    def restart(self) -> None:
+        """Go by what is known until the next exchange, and then by that alone: after a reconnect the way is another."""
+        self._outdated = True
 
     def now_ms(self, monotonic_s: float) -> int | None:
         """Return the venue's time in milliseconds since 1970; None before the first exchange."""

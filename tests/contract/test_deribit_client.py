@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -383,3 +384,25 @@ async def test_the_venues_limit_is_kept_so_that_it_never_hangs_up(bot: Bot) -> N
             group.start_soon(ask, name)
     assert await bot.count("public/ticker") == len(names) == 120
     assert bot.deribit.status().reconnects == 0
+
+
+@pytest.mark.recorded
+async def test_a_recorded_option_is_traded_on_its_own_day(recorded: Path) -> None:
+    """The chain stands at its recording's time, whatever our clock says: what was open then can be ordered."""
+    chain = recorded / "deribit/book_summary_option_BTC_mainnet_20260822.json"
+    async with run_simulator(SimulatorConfig(chains=(chain,)), SystemClock()) as running, connected(running) as deribit:
+        principal = Principal(Environment.TESTNET, "testnet", "night-owl", frozenset(), "s-1", "websocket")
+        bot = Bot(deribit, running, Call("r-1", "test", principal, Services(Environment.TESTNET, [deribit])), count())
+        listed = await bot.ask("get_instruments", currency="BTC", kind="option")
+        assert listed["count"] == 1078
+        option = "BTC-25SEP26-80000-C"
+        ticker = await bot.ask("get_ticker", instrument_name=option)
+        assert (ticker["mark_iv"], ticker["as_of"]) == (41.21, "2026-08-22T03:50:45.199000Z")
+        assert (await bot.ask("get_orderbook", instrument_name=option))["bids"]
+        order = (await bot.do("place_order", instrument_name=option, side="buy", amount="0.1", price="0.02")).detail[
+            "order"
+        ]
+        edited = (await bot.do("edit_order", order_id=order["order_id"], price="0.0205")).detail["order"]
+        assert (edited["price"], edited["amount"], edited["order_state"]) == ("0.0205", "0.1", "open")
+        ending = await bot.do("cancel_order", order_id=order["order_id"])
+        assert ending.detail["order"]["order_state"] == "cancelled"

@@ -289,7 +289,7 @@ class Link:
 
     async def _serve(self, socket: ClientConnection) -> str:
         """Greet, then read until the connection ends; return why it did."""
-        self.time.forget()
+        self.time.restart()
         if self._login is not None:
             self._login.connected(self._clock.monotonic())
         self._socket = socket

@@ -5,7 +5,6 @@ knows (margin, price bands, limits of the account) is left to the venue.
 """
 
 from collections.abc import Iterator
-from datetime import datetime
 from decimal import Decimal
 
 from cerberod.trading.money import nearest_multiple, plain
@@ -62,11 +61,12 @@ def wrong_display(display: Decimal, amount: Decimal, instrument: Instrument) -> 
         yield from wrong_amount("display_amount", display, instrument)
 
 
-def not_tradable(instrument: Instrument, venue_now: datetime) -> Iterator[Reason]:
-    """Yield the reason why an instrument takes no orders now."""
-    if instrument.expires_at is not None and instrument.expires_at <= venue_now:
-        yield Reason(field="instrument_name", rule="not expired")
-    elif instrument.state is not State.OPEN:
+def not_tradable(instrument: Instrument) -> Iterator[Reason]:
+    """Yield the reason why an instrument takes no orders.
+
+    The venue's word decides, not a clock: what has expired is not open, and the simulator serves markets of other days.
+    """
+    if instrument.state is not State.OPEN:
         yield Reason(field="instrument_name", rule=f"open for trading; it is {instrument.state.value}")
 
 

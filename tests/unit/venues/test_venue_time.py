@@ -36,11 +36,13 @@ def test_an_old_sample_gives_way_in_the_end() -> None:
     assert time.now_ms(10.0) == 510_000
 
 
-def test_forgetting_starts_anew() -> None:
+def test_after_a_restart_the_old_time_holds_until_there_is_a_new_one() -> None:
     time = VenueTime()
-    time.learn(0.0, 0.0, 7, 7)
-    time.forget()
-    assert time.now_ms(0.0) is None
+    time.learn(0.0, 0.0, 7_000, 7_000)
+    time.restart()
+    assert time.now_ms(1.0) == 8_000
+    time.learn(1.0, 3.0, 50_000, 50_000)
+    assert time.now_ms(2.0) == 50_000, "however much shorter the old way was"
 
 
 @given(

@@ -5,7 +5,6 @@ the nearest value that would pass. Nothing is ever adjusted.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal, Self, TypeVar
 
@@ -180,7 +179,7 @@ async def place_order(call: Call, params: PlaceOrder) -> Plan[OrderOutcome]:
     instrument = await _instrument(deribit, params.instrument_name)
     if instrument is None:
         return _denied(account, Reason(field="instrument_name", rule="an instrument of this venue"))
-    if reasons := list(_objections(params, instrument, from_ms(deribit.venue_ms()))):
+    if reasons := list(_objections(params, instrument)):
         return _denied(account, *reasons)
     label = label_of(order_key_of(call, params, account))
     request = _order_request(params, label, until_ms(params.valid_until) or deribit.venue_ms() + deribit.write_valid_ms)
@@ -202,8 +201,8 @@ async def place_order(call: Call, params: PlaceOrder) -> Plan[OrderOutcome]:
     )
 
 
-def _objections(params: PlaceOrder, instrument: Instrument, venue_now: datetime) -> Sequence[Reason]:
-    reasons = [*rules.not_tradable(instrument, venue_now), *rules.wrong_amount("amount", params.amount, instrument)]
+def _objections(params: PlaceOrder, instrument: Instrument) -> Sequence[Reason]:
+    reasons = [*rules.not_tradable(instrument), *rules.wrong_amount("amount", params.amount, instrument)]
     if params.advanced is not None:
         reasons += rules.wrong_advanced(params.advanced, instrument)
     elif params.price is not None:
@@ -364,9 +363,16 @@ def _edit_request(params: EditOrder, order: Order, valid_until_ms: int) -> Reque
 
 
 async def _instrument(deribit: Deribit, name: str) -> Instrument | None:
-    """Return an instrument, or None when the venue says that there is none of this name."""
+    """Return an instrument, or None when the venue says that there is none of this name.
+
+    What is remembered of one whose expiry has passed is not believed: the venue is asked for its state.
+    """
     try:
-        return await deribit.instruments.get(name)
+        instrument = await deribit.instruments.get(name)
+        if instrument.expires_at is not None and instrument.expires_at <= from_ms(deribit.venue_ms()):
+            deribit.instruments.forget(name)
+            instrument = await deribit.instruments.get(name)
+        return instrument
     except VenueRefused as refused:
         if int(refused.venue_code) in INSTRUMENT_CHANGED:
             return None

@@ -94,7 +94,9 @@ _PERPETUAL_MS = 32_503_708_800_000
 
 def instrument(row: Fields) -> Instrument:
     """Read one instrument. Answers older than the `state` field tell only whether it is active."""
-    state = row.description("state", State) if row.has("state") else _state_of(row.flag("is_active"))
+    state = row.description("state", State) if row.has("state") else State.OPEN
+    if state is State.OPEN and not row.flag("is_active", True):
+        state = State.INACTIVE
     return Instrument(
         instrument_name=row.text("instrument_name"),
         kind=row.description("kind", Kind),
@@ -123,10 +125,6 @@ def instrument(row: Fields) -> Instrument:
         taker_commission=row.number_or_none("taker_commission"),
         max_leverage=row.number_or_none("max_leverage"),
     )
-
-
-def _state_of(active: bool) -> State:
-    return State.OPEN if active else State.INACTIVE
 
 
 def _above_zero(row: Fields, name: str) -> Decimal:

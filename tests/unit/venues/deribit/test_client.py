@@ -79,7 +79,7 @@ async def test_what_a_call_cost_is_charged_to_it() -> None:
 async def test_a_call_that_never_left_costs_nothing() -> None:
     async with scripted() as venue:
         pass
-    async with client_of(venue, read_deadline_s=0.05) as deribit:
+    async with client_of(venue, read_deadline_s=1.0) as deribit:
         tally = Tally()
         token = current_tally.set(tally)
         with pytest.raises(VenueDown):
@@ -212,7 +212,7 @@ async def test_a_probe_is_a_sign_of_life() -> None:
 async def test_a_probe_of_a_dead_venue_says_why() -> None:
     async with scripted() as venue:
         pass
-    async with client_of(venue, read_deadline_s=0.05) as deribit:
+    async with client_of(venue, read_deadline_s=1.0) as deribit:
         status = await deribit.probe(2.0)
         assert (status.healthy, status.reason, status.connected) == (False, "unreachable", False)
 

@@ -225,7 +225,7 @@ async def test_a_connection_that_is_lost_while_logging_in_is_not_used() -> None:
 async def test_while_the_venue_is_down_nothing_is_sent_and_the_caller_hears_soon() -> None:
     async with scripted() as venue:
         pass
-    async with client_of(venue, read_deadline_s=0.05) as deribit:
+    async with client_of(venue, read_deadline_s=1.0) as deribit:
         await eventually(lambda: deribit.status().reason == "unreachable")
         with pytest.raises(VenueDown) as refused:
             await deribit.read("public/ticker", {})
@@ -328,7 +328,7 @@ async def test_an_answer_after_the_deadline_is_counted_and_a_write_is_handed_on(
     late: list[tuple[str, object]] = []
     async with (
         scripted(private__cancel=SILENCE) as venue,
-        client_of(venue, write_deadline_s=0.05, late_write=lambda method, body: late.append((method, body))) as deribit,
+        client_of(venue, write_deadline_s=0.3, late_write=lambda method, body: late.append((method, body))) as deribit,
     ):
         await eventually(lambda: deribit.status().authenticated)
         mark = Mark()
@@ -357,7 +357,7 @@ async def test_a_bug_in_the_connection_is_told_and_does_not_end_it_for_good(capl
 
     async with (
         scripted(private__cancel=SILENCE, public__ticker={}) as venue,
-        client_of(venue, write_deadline_s=0.02, late_write=stumble) as deribit,
+        client_of(venue, write_deadline_s=0.2, late_write=stumble) as deribit,
     ):
         for times in range(1, 4):
             await eventually(lambda: deribit.status().authenticated)
@@ -375,7 +375,7 @@ async def test_a_write_is_marked_just_before_it_leaves_and_never_when_nothing_do
         mark = Mark()
         await deribit.write("private/buy", {}, mark)
         assert mark.marks == 1
-    async with client_of(venue, write_deadline_s=0.05) as deribit:
+    async with client_of(venue, write_deadline_s=1.0) as deribit:
         mark = Mark()
         with pytest.raises(VenueDown):
             await deribit.write("private/buy", {}, mark)

@@ -1,6 +1,5 @@
 """What an instrument's own rules refuse, and the nearest value that would pass."""
 
-from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -12,7 +11,6 @@ from cerberod.venues.deribit import rules
 from cerberod.venues.deribit.wire.market import Instrument, instruments
 from tests.unit.venues.deribit.test_client import instrument
 
-NOW = datetime(2026, 8, 22, tzinfo=UTC)
 OPTION: dict[str, Any] = {
     "kind": "option",
     "option_type": "call",
@@ -95,20 +93,17 @@ def test_the_nearest_amount_can_always_be_ordered(amount: Decimal, made: Instrum
     [
         ({}, None),
         ({"state": "locked"}, "open for trading; it is locked"),
+        ({"state": "delivered", "is_active": False}, "open for trading; it is delivered"),
         ({"state": "brand_new"}, "open for trading; it is unknown"),
-        ({"expiration_timestamp": 1_787_356_800_000}, "not expired"),
+        ({"is_active": False}, "open for trading; it is inactive"),
+        ({"state": None}, None),
+        ({"state": None, "is_active": False}, "open for trading; it is inactive"),
+        ({"expiration_timestamp": 1_600_000_000_000}, None),
     ],
 )
-def test_only_an_open_instrument_trades(more: dict[str, Any], rule: str | None) -> None:
-    told = [reason.rule for reason in rules.not_tradable(future(**more), NOW)]
+def test_an_instrument_trades_while_the_venue_says_that_it_is_open(more: dict[str, Any], rule: str | None) -> None:
+    told = [reason.rule for reason in rules.not_tradable(future(**more))]
     assert told == ([] if rule is None else [rule])
-
-
-def test_an_instrument_trades_until_its_expiry() -> None:
-    expires = datetime(2026, 8, 28, 8, tzinfo=UTC)
-    made = future(expiration_timestamp=round(expires.timestamp() * 1000))
-    assert list(rules.not_tradable(made, expires - timedelta(seconds=1))) == []
-    assert list(rules.not_tradable(made, expires)) != []
 
 
 @pytest.mark.parametrize(("display", "nearest"), [("1000", None), ("500", "1000"), ("1005", "1000")])
