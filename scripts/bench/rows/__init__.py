@@ -1,0 +1,22 @@
+"""The rows of the table: each measures one thing, says against whom, and what it is to reach."""
+
+from collections.abc import Callable, Iterable, Mapping
+
+from scripts.bench.figures import Result
+from scripts.bench.plan import Bench
+from scripts.bench.rows import audit, calls, processes, storm, venue
+
+Row = Callable[[Bench], Iterable[Result]]
+
+ROWS: Mapping[str, Row] = {
+    "throughput": calls.throughput,
+    "latency": calls.latency,
+    "http": calls.http,
+    "venue": venue.read,
+    "write": venue.write,
+    "cold": processes.cold,
+    "memory": processes.memory,
+    "audit": audit.audit,
+    "storm": storm.storm,
+}
+"""In the order of the table; the names are those of `--only`."""
