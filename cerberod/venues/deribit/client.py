@@ -34,12 +34,13 @@ from cerberod.venues.backoff import Backoff, Chance
 from cerberod.venues.coalesce import Coalescer
 from cerberod.venues.credits import Credits
 from cerberod.venues.deribit.errors import INSTRUMENT_CHANGED, NOT_AUTHENTICATED, READ_AGAIN, TOO_MANY_REQUESTS, VENUE
+from cerberod.venues.deribit.inflight import Body, LateAnswer
 from cerberod.venues.deribit.instruments import InstrumentBook
 from cerberod.venues.deribit.limits import ALLOWANCES, KEPT_FOR_CANCELS, Class, class_of, is_cancel
-from cerberod.venues.deribit.link import CLOSING, LateAnswer, Link, Marked
+from cerberod.venues.deribit.link import CLOSING, Link, Marked
 from cerberod.venues.deribit.login import Credentials, Login
 from cerberod.venues.deribit.wire.account import matching_allowances
-from cerberod.venues.deribit.wire.frames import Answer, Refused, Unusable
+from cerberod.venues.deribit.wire.frames import Answer
 from cerberod.venues.deribit.wire.market import Instrument, instrument
 from cerberod.venues.deribit.wire.reading import Fields
 from cerberod.venues.health import VenueStatus
@@ -331,7 +332,7 @@ class Deribit:
             raise BadVenueData(VENUE, "result.instrument_name", "the instrument that was asked for")
         return found
 
-    def _take_late(self, method: str, body: Answer | Refused | Unusable) -> None:
+    def _take_late(self, method: str, body: Body) -> None:
         if self._late_write is not None and class_of(method) in (Class.MATCHING, Class.CANCEL_ALL):
             self._late_write(method, body)
 

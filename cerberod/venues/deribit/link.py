@@ -6,7 +6,6 @@ before anything can be traded on it.
 """
 
 import logging
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
@@ -21,6 +20,7 @@ from cerberod.errors import BadVenueData, Code, ConnectionLost, RpcError, Upstre
 from cerberod.ids import Environment
 from cerberod.venues.backoff import Backoff
 from cerberod.venues.deribit.errors import VENUE, refusal
+from cerberod.venues.deribit.inflight import InFlight, LateAnswer, Waiting
 from cerberod.venues.deribit.login import Login
 from cerberod.venues.deribit.wire import frames
 from cerberod.venues.deribit.wire.frames import Answer, Refused, Reply, Unusable
@@ -32,7 +32,6 @@ _socket_logger = logging.getLogger("cerberod.venues.deribit.socket")
 _socket_logger.setLevel(logging.WARNING)  # below that the library prints whole frames, signatures and tokens included
 
 MAX_FRAME_BYTES = 16 * 1024 * 1024
-_ABANDONED_KEPT = 1024
 _STEADY_S = 30.0
 """A connection that lasted this long was a good one: the next failure begins with a short pause again."""
 _CLOSE_S = 1.0
@@ -41,27 +40,12 @@ CLOSING = "connection_closing"
 WRONG_ENVIRONMENT = "wrong_environment"
 _WRONG_ENVIRONMENT_PAUSE_S = 300.0
 
-LateAnswer = Callable[[str, Answer | Refused | Unusable], None]
-"""Takes the method and the answer of a request whose caller had given up."""
-
 
 class Marked(Protocol):
     """Whatever wants to know the moment before the first byte."""
 
     def mark(self) -> None:
         """Note that from now on the request may have had an effect."""
-
-
-class _Waiting:
-    """A request that was sent and not answered yet."""
-
-    __slots__ = ("body", "method", "settled")
-
-    def __init__(self, method: str) -> None:
-        self.method = method
-        self.settled = anyio.Event()
-        self.body: Answer | Refused | Unusable | None = None
-        """None once settled means that the connection ended first."""
 
 
 class Link:
@@ -86,7 +70,7 @@ class Link:
         self._login = login
         self._clock = clock
         self._backoff = backoff
-        self._late = late
+        self._in_flight = InFlight(late)
         self._spent = spent
         self._heartbeat_s = heartbeat_s
         self._silent_after_s = silent_after_s
@@ -99,9 +83,6 @@ class Link:
         self._scope: anyio.CancelScope | None = None
         self._stopped: anyio.Event | None = None
         self._hold_until = 0.0
-        self._last_id = 0
-        self._waiting: dict[int, _Waiting] = {}
-        self._abandoned: OrderedDict[int, str] = OrderedDict()
         self.time = VenueTime()
         self.down_reason: str | None = "not_connected_yet"
         """Why there is no connection; None while there is one."""
@@ -110,14 +91,15 @@ class Link:
         """Connections that were greeted."""
         self.losses = 0
         """Greeted connections that ended without being asked to."""
-        self.late_answers = 0
-        self.stray_answers = 0
-        """Answers to nothing that was asked: repeated ones, for example."""
 
     @property
     def up(self) -> bool:
         """Tell whether requests can be sent now."""
         return self._up.is_set()
+
+    @property
+    def late_answers(self) -> int:
+        return self._in_flight.late_answers
 
     @property
     def login(self) -> Login | None:
@@ -182,12 +164,11 @@ class Link:
         socket = self._socket
         if socket is None or socket.state is not State.OPEN:
             raise VenueDown(VENUE, self.down_reason or CLOSING)
-        self._last_id += 1
-        id = self._last_id
+        id = self._in_flight.next_id()
         frame = frames.request(id, method, params)
         if len(frame) > frames.MAX_REQUEST_BYTES:
             raise RpcError(Code.REQUEST_TOO_BIG, limit=frames.MAX_REQUEST_BYTES)
-        waiting = self._waiting[id] = _Waiting(method)
+        waiting = self._in_flight.wait(id, method)
         began = self._clock.monotonic()
         if sent is not None:
             sent.mark()
@@ -197,9 +178,9 @@ class Link:
             await waiting.settled.wait()
         except ConnectionClosed:
             raise ConnectionLost(VENUE) from None
-        finally:
-            if self._waiting.pop(id, None) is not None and not waiting.settled.is_set():
-                self._abandon(id, method)
+        except anyio.get_cancelled_exc_class():
+            self._in_flight.give_up(waiting)
+            raise
         return self._open(waiting, began, params)
 
     async def _own(self, method: str, params: Mapping[str, Any]) -> Answer:
@@ -232,7 +213,7 @@ class Link:
         known = self.time.now_ms(self._clock.monotonic())
         return self._clock.now_ms() if known is None else known
 
-    def _open(self, waiting: _Waiting, began: float, params: Mapping[str, Any]) -> Answer:
+    def _open(self, waiting: Waiting, began: float, params: Mapping[str, Any]) -> Answer:
         body = waiting.body
         match body:
             case None:
@@ -247,11 +228,6 @@ class Link:
                 if isinstance(body, Refused):
                     raise refusal(body.code, body.data, params)
                 return body
-
-    def _abandon(self, id: int, method: str) -> None:
-        self._abandoned[id] = method
-        if len(self._abandoned) > _ABANDONED_KEPT:
-            self._abandoned.popitem(last=False)
 
     async def _live_once(self) -> None:
         """Open one connection and live through it."""
@@ -280,7 +256,7 @@ class Link:
                 self.losses += 1
                 self._up = anyio.Event()  # never otherwise: whoever waits, waits on this very one
             self._socket = None
-            self._settle_all(None)
+            self._in_flight.settle_all(None)
             with anyio.CancelScope(shield=True):
                 await socket.close()
         if reason == WRONG_ENVIRONMENT:
@@ -343,7 +319,7 @@ class Link:
                 ending.end("connection_lost")
             except BadVenueData as bad:
                 # Nobody can tell whose answer that was: every request that waits has got an unusable one.
-                self._settle_all(Unusable(str(bad.data["field"]), str(bad.data["rule"])))
+                self._in_flight.settle_all(Unusable(str(bad.data["field"]), str(bad.data["rule"])))
                 ending.end("unreadable_frame")
             else:
                 if isinstance(message, Reply):
@@ -356,22 +332,7 @@ class Link:
         if not isinstance(body, Unusable) and body.testnet not in (None, self._environment is Environment.TESTNET):
             ending.end(WRONG_ENVIRONMENT)
             body = Unusable("testnet", "the environment of this session")
-        waiting = self._waiting.pop(reply.id, None)
-        if waiting is not None:
-            waiting.body = body
-            waiting.settled.set()
-        elif (method := self._abandoned.pop(reply.id, None)) is not None:
-            self.late_answers += 1
-            self._late(method, body)
-        else:
-            self.stray_answers += 1
-
-    def _settle_all(self, body: Unusable | None) -> None:
-        for waiting in self._waiting.values():
-            waiting.body = body
-            waiting.settled.set()
-        self._waiting.clear()
-        self._abandoned.clear()  # ids are never used again, and no answer to them can come any more
+        self._in_flight.settle(Reply(reply.id, body))
 
     async def _answer_test(self) -> None:
         try:
