@@ -22,7 +22,8 @@ _REPLY_BYTES = 72 << 20
 _REFUSALS = {
     (400, "X-Bot-Tag"): "the bot tag was refused; it is 1 to 64 printable ASCII characters (CERBEROD_BOT_TAG, "
     "--bot-tag)",
-    (400, "X-Environment"): "this environment is not in use there; the daemon has no token for it",
+    (400, "X-Environment"): "the operator's token acts through cerberod halt, resume and settle, in an environment "
+    "that is in use there",
     (401, None): "the token was refused; CERBEROD_TOKEN must be the daemon's TESTNET_TOKEN or MAINNET_TOKEN",
 }
 """Where the daemon's own words speak of headers and the user has to do with settings."""
