@@ -18,17 +18,16 @@ _OF_EFFECT = {
     Effect.WRITE: (Code.DEADLINE_PASSED, Code.BATCH_REFUSED, Code.INTENT_REUSED, Code.NOT_RECORDABLE),
     Effect.ADMIN: (Code.DEADLINE_PASSED, Code.BATCH_REFUSED, Code.NOT_RECORDABLE),
 }
-_OF_UPSTREAM = (Code.VENUE_DOWN, Code.VENUE_REFUSED, Code.BAD_VENUE_DATA, Code.NO_KEYS)
+UPSTREAM_ERRORS = (Code.VENUE_DOWN, Code.VENUE_REFUSED, Code.BAD_VENUE_DATA, Code.NO_KEYS)
 OWN_NAMESPACES = frozenset({"session", "orders", "admin", "rpc", "common"})
-"""Namespaces whose methods ask nobody upstream; every other one is a venue's or a family of providers."""
+"""Namespaces whose methods ask nobody upstream unless they say so; others are a venue's or a family of providers."""
 
 
 def error_codes(method: Method) -> tuple[Code, ...]:
     """Return the codes a caller of this method should be ready for, beside those of any bad envelope."""
-    upstream: tuple[Code, ...] = () if method.namespace in OWN_NAMESPACES else _OF_UPSTREAM
-    if method.effect is Effect.WRITE:  # once sent, what the venue says is an outcome
-        upstream = tuple(code for code in upstream if code not in (Code.VENUE_REFUSED, Code.BAD_VENUE_DATA))
-    return tuple(sorted(_ALWAYS + _OF_EFFECT[method.effect] + upstream, reverse=True))
+    # A write too: what it reads before it is sent can be refused. Once it is sent, what the venue says is an outcome.
+    upstream: tuple[Code, ...] = () if method.namespace in OWN_NAMESPACES else UPSTREAM_ERRORS
+    return tuple(sorted({*_ALWAYS, *_OF_EFFECT[method.effect], *upstream, *method.errors}, reverse=True))
 
 
 def openrpc(registry: Registry, version: str) -> dict[str, Any]:

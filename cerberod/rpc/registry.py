@@ -14,6 +14,7 @@ from typing import Any, TypeVar, get_args, get_type_hints
 
 from pydantic import BaseModel, ConfigDict
 
+from cerberod.errors import Code
 from cerberod.rpc.call import Call
 
 _NAME = re.compile(r"^[a-z]+\.[a-z][a-z0-9_]*$")
@@ -76,6 +77,8 @@ class Method:
     """For a write: how its outcome is found again at the venue."""
     urgent: bool = False
     """Goes before everything else: no limit on calls in flight holds it up. For what ends risk."""
+    errors: tuple[Code, ...] = ()
+    """Codes of errors that neither its effect nor its namespace tells of."""
 
     @property
     def namespace(self) -> str:
@@ -136,6 +139,7 @@ def method(
     deadline: Deadline = Deadline.READ,
     since: str = "0.1",
     urgent: bool = False,
+    errors: tuple[Code, ...] = (),
     into: Registry = registry,
 ) -> Callable[[Callable[[Call, P], Awaitable[R]]], Callable[[Call, P], Awaitable[R]]]:
     """Declare an async function as a method. Writes to venues are declared with `trading.placing.write` instead."""
@@ -159,6 +163,7 @@ def method(
                 text=text,
                 handler=function,
                 urgent=urgent,
+                errors=errors,
             )
         )
         return function

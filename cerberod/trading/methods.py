@@ -14,6 +14,7 @@ from cerberod.audit.record import EventKind
 from cerberod.clock import Clock, iso
 from cerberod.errors import Code, InvalidParams, RpcError
 from cerberod.rpc.call import Call
+from cerberod.rpc.describe import UPSTREAM_ERRORS
 from cerberod.rpc.dispatch import validate
 from cerberod.rpc.registry import Effect, Params, Registry, Result, method
 from cerberod.trading.auditing import audit_event
@@ -97,7 +98,7 @@ def _known(entry: Entry, resolver: Resolver) -> KnownWrite:
     )
 
 
-@method("orders.get_outcome", cost=1)
+@method("orders.get_outcome", cost=1, errors=(Code.NOT_RECORDABLE,))
 async def get_outcome(call: Call, params: GetOutcome) -> KnownWrite:
     """Tell what became of a write of this bot, by its intent.
 
@@ -124,7 +125,7 @@ class Unresolved(Result):
     writes: list[KnownWrite] = Field(description="The writes, oldest first.")
 
 
-@method("orders.list_unresolved", cost=1)
+@method("orders.list_unresolved", cost=1, errors=(Code.NOT_RECORDABLE,))
 async def list_unresolved(call: Call, params: ListUnresolved) -> Unresolved:
     """List writes whose outcome is not known, or that are still under way."""
     trading, principal = call.use(Trading), call.principal
@@ -155,7 +156,7 @@ class Checked(Result):
     )
 
 
-@method("orders.check", cost=2)
+@method("orders.check", cost=2, errors=(Code.NOT_RECORDABLE, *UPSTREAM_ERRORS))
 async def check(call: Call, params: Check) -> Checked:
     """Run the whole path of a write and stop before the send.
 
