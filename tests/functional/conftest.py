@@ -14,15 +14,18 @@ from tests.support.simulator import SimulatorProcess
 class StartDaemon(Protocol):
     """Starts a daemon and waits until it serves."""
 
-    def __call__(self, *arguments: str, ready: bool = True, **settings: str | None) -> Daemon: ...
+    def __call__(
+        self, *arguments: str, ready: bool = True, module: str = "cerberod", **settings: str | None
+    ) -> Daemon: ...
 
 
 def _starter(folder: Path) -> Iterator[StartDaemon]:
     daemons: list[Daemon] = []
 
-    def start(*arguments: str, ready: bool = True, **settings: str | None) -> Daemon:
+    def start(*arguments: str, ready: bool = True, module: str = "cerberod", **settings: str | None) -> Daemon:
         """`settings` are variables of its environment; None takes one away that every daemon here is given."""
-        daemon = Daemon(folder / f"daemon-{len(daemons)}", *(arguments or ("serve", "--sim")), settings=settings)
+        own = folder / f"daemon-{len(daemons)}"
+        daemon = Daemon(own, *(arguments or ("serve", "--sim")), settings=settings, module=module)
         daemons.append(daemon)
         if ready:
             daemon.wait_ready()

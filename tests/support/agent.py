@@ -33,8 +33,13 @@ class Agent:
         request = {"jsonrpc": "2.0", "id": self._next_id, "method": method, "params": dict(params or {})}
         assert self.process.stdin is not None
         await self.process.stdin.send(orjson.dumps(request) + b"\n")
-        with anyio.fail_after(ANSWER_S):
-            reply = orjson.loads(await self._lines.receive_until(b"\n", MAX_LINE))
+        try:
+            with anyio.fail_after(ANSWER_S):
+                reply = orjson.loads(await self._lines.receive_until(b"\n", MAX_LINE))
+        except anyio.IncompleteRead:
+            assert self.process.stderr is not None
+            told = b"".join([part async for part in self.process.stderr])
+            raise AssertionError(f"it ended without an answer: {told!r}") from None
         assert reply["id"] == self._next_id, reply
         check_reply(method, reply)
         if "error" in reply:

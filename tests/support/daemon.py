@@ -66,7 +66,9 @@ class Output:
 class Daemon:
     """One `cerberod serve` with a folder of its own."""
 
-    def __init__(self, folder: Path, *arguments: str, settings: Mapping[str, str | None]) -> None:
+    def __init__(
+        self, folder: Path, *arguments: str, settings: Mapping[str, str | None], module: str = "cerberod"
+    ) -> None:
         self.folder = folder
         self.state = folder / "state"
         self.exit_code = 0
@@ -75,11 +77,14 @@ class Daemon:
         """Every frame that a client got from it; `tests.support.client` adds them."""
         self.port = self.http_port = 0
         self.arguments = arguments
+        self.module = module
         self.settings = environment(folder) | {name: text for name, text in settings.items() if text is not None}
         for name, text in settings.items():
             if text is None:
                 self.settings.pop(name, None)
         self.token = self.settings.get("TESTNET_TOKEN", "")
+        self.audit_key = None if "--sim" in arguments else self.settings.get("AUDIT_HMAC_KEY")
+        """The key of its audit; None: the one that it makes itself."""
         self._secrets = [text for name, text in self.settings.items() if _is_secret(name)]
         self._announced: list[str] = []
         for name in ("home", "work", "tmp"):
@@ -125,7 +130,7 @@ class Daemon:
 
     def _start(self) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "cerberod", *self.arguments],
+            [sys.executable, "-m", self.module, *self.arguments],
             cwd=self.folder / "work",
             env=self.settings,
             stdin=subprocess.DEVNULL,
@@ -236,10 +241,9 @@ class Daemon:
             return  # switched off, or never in a state to record
         # A simulation does not touch the file that the settings name.
         file = state / "audit.jsonl" if given is None or "--sim" in self.arguments else Path(given)
-        key = self.settings.get("AUDIT_HMAC_KEY") if "--sim" not in self.arguments else None
         report = verify(
             file,
-            (state / KEY_FILE).read_bytes() if key is None else key.encode(),
+            (state / KEY_FILE).read_bytes() if self.audit_key is None else self.audit_key.encode(),
             read_anchors(state / JOURNAL_FILE),
         )
         assert report.ok, report.text()
