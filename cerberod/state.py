@@ -45,9 +45,11 @@ def open_state(path: Path) -> Iterator[StateDir]:
 
 def _make(path: Path) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(FileExistsError):  # judged next
-            path.mkdir(mode=0o700)
+        # Private from the first missing folder on: the one above `sim` is a state directory too.
+        for folder in (*reversed(path.parents), path):
+            if not folder.exists():
+                with suppress(FileExistsError):  # judged next
+                    folder.mkdir(mode=0o700)
     except OSError as error:
         raise StateRefused(f"{path}: cannot be made ({error.strerror}); make it, or set STATE_DIR") from None
 

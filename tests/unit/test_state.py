@@ -35,8 +35,16 @@ def test_a_missing_directory_is_made_private(tmp_path: Path) -> None:
     with open_state(path) as state:
         assert state.path == path
         assert stat.S_IMODE(path.stat().st_mode) == 0o700
+        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
         assert (path / LOCK_FILE).read_text(encoding="ascii") == f"{os.getpid()}\n"
         assert stat.S_IMODE((path / LOCK_FILE).stat().st_mode) == 0o600
+
+
+def test_the_directory_above_that_of_the_simulator_can_be_opened_too(tmp_path: Path) -> None:
+    with open_state(tmp_path / "state" / "sim"):
+        pass
+    with open_state(tmp_path / "state") as state:
+        assert state.path == tmp_path / "state"
 
 
 def test_it_can_be_opened_again_after_it_was_left(tmp_path: Path) -> None:
