@@ -73,6 +73,8 @@ class Ready:
     http_url: str
     throwaway_token: Secret | None
     """The token made for this run, to be shown once; None when the settings named the tokens."""
+    control_url: str | None
+    """Where the simulator of this run takes orders; None on real venues."""
 
 
 def methods() -> Registry:
@@ -93,6 +95,8 @@ class Daemon:
         """What the start is doing, for whoever waits for it."""
         self.recorder: Recorder | None = None
         self.venues: list[Deribit] = []
+        self.control_url: str | None = None
+        """Where the simulator in this process takes orders; None on real venues."""
         self.sessions: Callable[[], Iterable[SessionView]] = list
         self.dispatcher: Dispatcher | None = None
 
@@ -359,6 +363,7 @@ async def _simulated(daemon: Daemon, chains: tuple[Path, ...]) -> AsyncIterator[
                 credentials={"client_id": Secret(client_id), "client_secret": Secret(client_secret)},
             )
             daemon.settings = daemon.settings.with_upstreams(deribit)
+            daemon.control_url = simulator.urls["control"]
             log.info("simulator", extra={"urls": simulator.urls})
             yield
     except ChainFileError as error:
@@ -430,7 +435,7 @@ async def _serve(daemon: Daemon, chains: tuple[Path, ...], announce: Callable[[R
                         dispatcher.phase = Phase.READY
                         door = LocalDoor(_url("ws", listen.host, websocket.port), local_token)
                         with local_door(settings.state_dir, door):
-                            _tell_ready(settings, websocket.port, http.port, announce)
+                            _tell_ready(daemon, websocket.port, http.port, announce)
                             await stop.requested.wait()
                         notify(settings.systemd.notify_socket, b"STOPPING=1")
                         websocket.stop_listening()
@@ -508,11 +513,12 @@ def _not_free(setting: str, host: str, port: int, error: OSError) -> StartRefuse
     return StartRefused(f"{host}:{port} cannot be listened on ({reason}); set {setting} to a free port")
 
 
-def _tell_ready(settings: Settings, port: int, http_port: int, announce: Callable[[Ready], None]) -> None:
-    listen = settings.listen
+def _tell_ready(daemon: Daemon, port: int, http_port: int, announce: Callable[[Ready], None]) -> None:
+    settings, listen = daemon.settings, daemon.settings.listen
     log.info("ready", extra={"event": "ready", "port": port, "http_port": http_port})
     token = settings.tokens.testnet if settings.tokens.throwaway else None
-    announce(Ready(_url("ws", listen.host, port), _url("http", listen.http_host, http_port), token))
+    url, http_url = _url("ws", listen.host, port), _url("http", listen.http_host, http_port)
+    announce(Ready(url, http_url, token, daemon.control_url))
     notify(settings.systemd.notify_socket, b"READY=1")
 
 

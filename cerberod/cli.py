@@ -10,6 +10,7 @@ configuration is to be mended first, 130 interrupted.
 import argparse
 import contextlib
 import os
+import shlex
 import shutil
 import signal
 import sys
@@ -83,6 +84,8 @@ def _serve(options: argparse.Namespace) -> int:
 def _announce(ready: "Ready") -> None:
     """Tell the person who started the daemon how to reach it; the token of a throw-away run is told here alone."""
     lines = [f"cerberod listens at {ready.url} and {ready.http_url}"]
+    if ready.control_url is not None:
+        lines.append(f"the simulator takes orders at {ready.control_url}")
     if ready.throwaway_token is not None:
         token = ready.throwaway_token.reveal()
         lines += [
@@ -91,11 +94,20 @@ def _announce(ready: "Ready") -> None:
             f"  wscat -c {ready.url} -H 'Authorization: Bearer {token}' -H 'X-Bot-Tag: me'",
             '  > {"jsonrpc":"2.0","id":1,"method":"session.whoami"}',
             "or:",
-            f"  CERBEROD_URL={ready.url} CERBEROD_TOKEN={token} cerberod call session.whoami",
+            f"  CERBEROD_URL={ready.url} CERBEROD_TOKEN={token} {_own_name()} call session.whoami",
         ]
     # Whoever started it may have closed its end; the daemon goes on without a reader.
     with contextlib.suppress(OSError):
         print("\n".join(lines), flush=True)
+
+
+def _own_name() -> str:
+    """Return how this program is typed from here: by its name alone only where the shell would find it."""
+    launcher = Path(sys.executable).with_name("cerberod")
+    if shutil.which("cerberod") is not None or not launcher.is_file():
+        return "cerberod"
+    here = Path.cwd()
+    return shlex.quote(str(launcher.relative_to(here) if launcher.is_relative_to(here) else launcher))
 
 
 def _stdio(options: argparse.Namespace) -> int:
@@ -150,7 +162,7 @@ def _sim(options: argparse.Namespace) -> int:
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
             async with run_simulator(config, SystemClock()) as simulator:
                 print(console.pairs(simulator.urls.items()))
-                print("\nA daemon trades on it with these settings:")
+                print("\nA daemon trades on it with these settings, and with a STATE_DIR of its own:")
                 for venue, (client_id, client_secret) in simulator.credentials.items():
                     suffix = "TESTNET" if venue.endswith("_testnet") else "LIVE"
                     print(f"DERIBIT_URL_{suffix}={simulator.urls[venue]}")
@@ -237,7 +249,8 @@ def _operate(options: argparse.Namespace, method: str, **params: str | None) -> 
     except StateRefused as refusal:
         raise Stop(str(refusal), EX_CONFIG) from None
     if door is None:
-        raise Stop(f"no daemon runs on {settings.state_dir}; start it first: stops and open writes outlive a restart")
+        hint = _simulated_instead(settings) or "; start it first: stops and open writes outlive a restart"
+        raise Stop(f"no daemon runs on {settings.state_dir}{hint}")
     target = Target(door.url, door.token, "operator", options.env)
     given = {name: value for name, value in params.items() if value is not None}
     return _ask(target, method, given, timeout_s=CALL_TIMEOUT_S, as_json=options.json)
@@ -455,12 +468,23 @@ def _audit_verify(options: argparse.Namespace) -> int:
 
 
 def _audit_file(settings: "Settings") -> Path:
+    from cerberod.audit.files import day_files
+    from cerberod.trading.records import JOURNAL_FILE
+
     file = settings.audit.file
     if file is None:
         raise Stop("the audit is switched off (AUDIT_LOG_FILE is empty): there is nothing to read")
-    if not file.parent.is_dir():
-        raise Stop(f"{file}: there is no audit log here; nothing was recorded yet, or STATE_DIR is another one")
+    left = [file.exists(), settings.state_dir.joinpath(JOURNAL_FILE).exists(), file.parent.is_dir() and day_files(file)]
+    if not any(left):  # with a journal, what is missing is told by comparing with it
+        hint = _simulated_instead(settings) or "; nothing was recorded yet, or STATE_DIR is another one"
+        raise Stop(f"{file}: there is no audit log here{hint}")
     return file
+
+
+def _simulated_instead(settings: "Settings") -> str:
+    """Point at the simulator's runs where those of the real venues have left nothing."""
+    simulated = settings.state_dir / "sim"
+    return f"; for that of the simulator, in {simulated}, add --sim" if simulated.is_dir() else ""
 
 
 # -- printing ----------------------------------------------------------------------------------------------------------

@@ -72,7 +72,7 @@ class VerifyReport:
     def text(self) -> str:
         """Return the report for people."""
         numbers = f", sequence {self.first} to {self.last}" if self.first is not None else ""
-        lines = [f"{self.records} records in {self.files} files{numbers}"]
+        lines = [f"{_many(self.records, 'record')} in {_many(self.files, 'file')}{numbers}"]
         intact = "every record is sealed and continues from the one before it"
         lines += _lines("integrity", self.integrity, self.integrity_count, intact)
         whole = (
@@ -246,6 +246,10 @@ def _landmarks(anchors: Anchors | None) -> _Landmarks:
             yield from (span.last for span in anchors.files)
 
     return _Landmarks(named())
+
+
+def _many(count: int, what: str) -> str:
+    return f"1 {what}" if count == 1 else f"{count} {what}s"
 
 
 def _range(first: int, last: int) -> str:

@@ -194,8 +194,19 @@ def test_serve_prints_a_token_and_a_line_that_works(cerberod: Cerberod, start_da
     printed = daemon.stdout.data.decode()
     assert f"wscat -c {daemon.url} -H 'Authorization: Bearer {daemon.token}' -H 'X-Bot-Tag: me'" in printed
     line = next(line for line in printed.splitlines() if line.endswith("cerberod call session.whoami"))
-    settings = dict(word.split("=", 1) for word in line.split() if "=" in word)
-    assert cerberod("call", "session.whoami", **settings).returncode == 0
+    bare = {name: text for name, text in cerberod.settings.items() if name != "PATH"}
+    pasted = subprocess.run(
+        ["/bin/sh", "-c", line], cwd=daemon.folder / "work", env=bare, capture_output=True, text=True
+    )
+    assert (pasted.returncode, pasted.stderr) == (0, ""), line
+    assert "testnet" in pasted.stdout
+
+
+def test_serve_tells_where_the_simulator_takes_orders(shared_daemon: Daemon) -> None:
+    lines = shared_daemon.stdout.data.decode().splitlines()
+    control = next(line.rpartition(" ")[2] for line in lines if line.startswith("the simulator takes orders at "))
+    with urlopen(f"{control}/state", timeout=ENDS_S) as answer:
+        assert orjson.loads(answer.read())
 
 
 def test_a_token_of_the_operator_is_not_printed(shared_daemon: Daemon) -> None:

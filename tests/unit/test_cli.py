@@ -275,7 +275,7 @@ def test_the_intent_made_for_a_write_is_told_when_its_answer_is_lost(
     ("status", "body", "told"),
     [
         (401, b'{"error": "UNAUTHENTICATED", "message": "M"}', "CERBEROD_TOKEN must be"),
-        (400, b'{"error": "BAD_REQUEST", "message": "M"}', "bot tag"),
+        (400, b'{"error": "BAD_REQUEST", "message": "M", "header": "X-Bot-Tag"}', "bot tag"),
         (403, b'{"error": "WRONG_ORIGIN", "message": "What the daemon says."}', "What the daemon says."),
         (503, b'{"error": "SHUTTING_DOWN", "message": "Later."}', "Later."),
         (401, b"<html>", "no cerberod"),
@@ -396,6 +396,17 @@ def test_an_audit_that_is_not_there_is_one_line(alone: pytest.MonkeyPatch, capsy
         err = capsys.readouterr().err
         assert err.count("\n") == 1
         assert "there is no audit log here" in err
+
+
+@pytest.mark.parametrize("command", ["audit query", "audit verify", "resume --env testnet"])
+def test_where_only_the_simulator_ran_its_switch_is_told(
+    command: str, alone: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / ".local" / "state" / "cerberod" / "sim").mkdir(parents=True)
+    assert main(command.split()) == 1
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert "add --sim" in err
 
 
 @pytest.mark.parametrize(
