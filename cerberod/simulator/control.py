@@ -14,7 +14,26 @@ status 400.
   index from now on (all assets if none is named), move time on, jump to a moment, or let a standing clock run.
 - `POST /drop` with `{"environment": "deribit_testnet"}` (or none, for all) → `{"dropped": n}`: cut the WebSockets
   now, as a broken network would.
-- `POST /reset`: no orders, full balances, no tokens, no requests received, the market as at the start.
+- `POST /faults` with a rule → `{"id": n}`: from now on matching requests go wrong. A rule is `verb` and, all optional,
+  `environment`, `method` (`private/buy`, or `private/*` for all that begin so), `nth` (the first of the matching
+  requests that goes wrong, 1) and `times` (how many from there on; all until lifted). The verbs:
+  - `refuse`: new connections are cut before anything is said on them (names no method; `POST /drop` ends the old ones)
+  - `cut_before`, `cut_after`: the connection is cut after the request was read, before or after its effect
+  - `drop_answer`, `answer_twice`, `garbage` (no JSON), `half_answer` (then a cut): effect, and the answer spoiled
+  - `answer_late`: effect, and the answer comes after `ms`, or on `POST /release` if no `ms` is given
+  - `error` with `code`: the venue's own error, without effect unless `"effect": true`
+  - `status` with `status`: an HTTP error, to HTTP requests and (in a rule without method) WebSocket handshakes
+  - `silence`: no effect, and nothing is said on that connection any more, heartbeats included, until it ends
+  - `rate_limit`: too_many_requests (10028), and the session is ended
+  - `clock_offset` with `ms`: the clock of all simulated venues is so far off, in stamps and deadlines, until lifted
+- `GET /faults` → `{"rules": [...], "held": n}`: the rules, how often each was `seen` and `hit`, and how many
+  answers are held back.
+- `DELETE /faults` (all) or `DELETE /faults?id=n` → `{"lifted": n}`. What is held stays held.
+- `POST /release` → `{"released": n}`: let every held answer go.
+- `POST /reset`: no faults, no orders, full balances, no tokens, no requests received, the market as at the start.
+
+A bad day in one line: `curl -d '{"verb":"cut_after","method":"private/buy","times":1}' CONTROL/faults`, and the
+next buy happens without the buyer being told.
 """
 
 from collections.abc import AsyncIterator
@@ -25,6 +44,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from aiohttp import web
 
+from cerberod.simulator.faults import BadFault, Rule, read_fault
 from cerberod.simulator.listening import listening
 from cerberod.simulator.market import ASSETS
 
@@ -50,6 +70,10 @@ class ControlServer:
         app.router.add_get("/state", self._state)
         app.router.add_post("/market", self._market)
         app.router.add_post("/drop", self._drop)
+        app.router.add_get("/faults", self._faults)
+        app.router.add_post("/faults", self._add_fault)
+        app.router.add_delete("/faults", self._lift_faults)
+        app.router.add_post("/release", self._release)
         app.router.add_post("/reset", self._reset)
         async with listening(app, host, port) as bound:
             yield bound
@@ -130,6 +154,28 @@ class ControlServer:
         names = self._chosen(body.get("environment"))
         return _json({"dropped": sum(self._world.servers[name].drop() for name in names)})
 
+    async def _faults(self, _request: web.Request) -> web.Response:
+        faults = self._world.faults
+        return _json({"rules": [_told(rule) for rule in faults.plan.rules], "held": faults.held})
+
+    async def _add_fault(self, request: web.Request) -> web.Response:
+        body = await _body(request, None)
+        try:
+            rule = self._world.faults.plan.add(read_fault(body, tuple(self._world.environments)))
+        except BadFault as bad:
+            raise _bad(str(bad)) from None
+        return _json({"id": rule.id})
+
+    async def _lift_faults(self, request: web.Request) -> web.Response:
+        given = request.query.get("id")
+        if given is not None and not (given.isascii() and given.isdigit() and len(given) < 10):
+            raise _bad("id must be the number of a rule")
+        return _json({"lifted": self._world.faults.plan.lift(None if given is None else int(given))})
+
+    async def _release(self, request: web.Request) -> web.Response:
+        await _body(request, set())
+        return _json({"released": self._world.faults.release()})
+
     async def _reset(self, request: web.Request) -> web.Response:
         await _body(request, set())
         self._world.reset()
@@ -144,7 +190,13 @@ def _bad(text: str) -> web.HTTPBadRequest:
     return web.HTTPBadRequest(text=orjson.dumps({"error": text}).decode(), content_type="application/json")
 
 
-async def _body(request: web.Request, allowed: set[str]) -> dict[str, Any]:
+def _told(rule: Rule) -> dict[str, Any]:
+    given = {name: value for name, value in asdict(rule.fault).items() if value not in (None, False)}
+    return {"id": rule.id, **given, "seen": rule.seen, "hit": rule.hit}
+
+
+async def _body(request: web.Request, allowed: set[str] | None) -> dict[str, Any]:
+    """Read a body; with `allowed` None, what it may hold is judged by whoever reads it on."""
     raw = await request.read()
     if not raw:
         return {}
@@ -154,8 +206,8 @@ async def _body(request: web.Request, allowed: set[str]) -> dict[str, Any]:
         raise _bad("the body must be JSON") from None
     if not isinstance(body, dict):
         raise _bad("the body must be an object")
-    unknown = sorted(set(body) - allowed)
-    if unknown:
+    unknown = [] if allowed is None else sorted(set(body) - allowed)
+    if unknown and allowed is not None:
         raise _bad(f"unknown field {unknown[0]}; allowed: {', '.join(sorted(allowed)) or 'none'}")
     return body
 

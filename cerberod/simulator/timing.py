@@ -4,7 +4,27 @@ A recorded chain is only true at its own moment, so there the market's time stan
 times (when a request came in) are not market time and stay on the real clock.
 """
 
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
 from cerberod.clock import Clock
+
+
+class ShiftedClock:
+    """The clock of the venues' machines: the real one, or as far off as the fault plan has it."""
+
+    def __init__(self, clock: Clock, offset_ms: Callable[[], int]) -> None:
+        self._clock = clock
+        self._offset_ms = offset_ms
+
+    def now(self) -> datetime:
+        return self._clock.now() + timedelta(milliseconds=self._offset_ms())
+
+    def now_ms(self) -> int:
+        return self._clock.now_ms() + self._offset_ms()
+
+    def monotonic(self) -> float:
+        return self._clock.monotonic()
 
 
 class MarketTime:

@@ -14,8 +14,9 @@ from cerberod.simulator.deribit.exchange import Exchange
 from cerberod.simulator.deribit.prints import Tape
 from cerberod.simulator.deribit.quotes import Quotes
 from cerberod.simulator.deribit.server import HTTP_PATH, WEBSOCKET_PATH, DeribitServer
+from cerberod.simulator.deribit.spoiling import Faults
 from cerberod.simulator.market import ASSETS, Market
-from cerberod.simulator.timing import MarketTime
+from cerberod.simulator.timing import MarketTime, ShiftedClock
 
 _TICK_S = 0.25
 TESTNET, LIVE = "deribit_testnet", "deribit_live"
@@ -26,6 +27,8 @@ class World:
 
     def __init__(self, config: SimulatorConfig, clock: Clock) -> None:
         self._config = config
+        self.faults = Faults()
+        clock = ShiftedClock(clock, lambda: self.faults.plan.clock_offset_ms)
         self.market = Market(config.seed)
         self.time = MarketTime(clock)
         self.chains = load_chains(config.chains)
@@ -40,6 +43,7 @@ class World:
                 clock,
                 config.seed,
                 testnet=name == TESTNET,
+                faults=self.faults,
             )
             for name, user_id, first_id in ((TESTNET, 1_001, 104_819_000_000), (LIVE, 2_001, 204_819_000_000))
         }
@@ -97,7 +101,8 @@ class World:
             environment.exchange.refresh()
 
     def reset(self) -> None:
-        """Put the world back to its start: no orders, full balances, no moves, a recording standing again."""
+        """Put the world back to its start: no faults or orders, full balances, no moves, a recording standing again."""
+        self.faults.clear()
         self.market.settle_moves()
         self.time.reset()
         if self.chains:

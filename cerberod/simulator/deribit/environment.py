@@ -2,12 +2,11 @@
 
 `Environment.answer` is the venue without its sockets: a request and its caller in, a result or a VenueError out.
 `serve` is the one seam every request of every transport passes, from the moment it was read to the moment its answer
-is given back.
+is given back; what the fault plan spoils is spoiled there.
 """
 
 import hashlib
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from inspect import isawaitable
 from typing import Any, Final
@@ -26,6 +25,8 @@ from cerberod.simulator.deribit.public import METHODS as PUBLIC
 from cerberod.simulator.deribit.public import Call, Method
 from cerberod.simulator.deribit.reports import ACCOUNT_READS, ORDER_READS
 from cerberod.simulator.deribit.session import WEBSOCKET_ONLY, Session
+from cerberod.simulator.deribit.spoiling import Faults, Way
+from cerberod.simulator.deribit.spoiling import serve as serve_spoiled
 from cerberod.simulator.deribit.subscriptions import METHODS as CHANNEL_METHODS
 from cerberod.simulator.deribit.wire import Answer, Request, VenueError, write_answer
 
@@ -40,8 +41,6 @@ _RIGHTS: Final[dict[str, tuple[str, str]]] = (
     | dict.fromkeys(ACCOUNT_READS, ("account", "read"))
 )
 _METHODS: Final[dict[str, Method]] = PUBLIC | TRADING | ORDER_READS | ACCOUNT_READS
-
-Respond = Callable[[Answer], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -85,8 +84,11 @@ class Caller:
 class Environment:
     """Keys, tokens, credits and the exchange of one environment."""
 
-    def __init__(self, name: str, exchange: Exchange, clock: Clock, seed: int, testnet: bool) -> None:
+    def __init__(
+        self, name: str, exchange: Exchange, clock: Clock, seed: int, testnet: bool, faults: Faults | None = None
+    ) -> None:
         self.name = name
+        self.faults = Faults() if faults is None else faults
         self.exchange = exchange
         self.clock = clock
         self.testnet = testnet
@@ -112,14 +114,21 @@ class Environment:
         """Return the real time in microseconds, for usIn and usOut."""
         return round(self.clock.now().timestamp() * 1_000_000)
 
-    async def serve(self, request: Request, caller: Caller, respond: Respond) -> None:
-        """Take one request that was read, and give its answer to `respond`: every request of this venue passes here."""
+    async def serve(self, request: Request, caller: Caller, way: Way) -> None:
+        """Take one request that was read, and send its answer: every request of this venue passes here."""
         us_in = self.now_us()
         self.note(request, caller)
-        outcome = await self.answer(request, caller)
-        if caller.session is not None and caller.session.silenced:  # logout is never answered
-            return
-        await respond(write_answer(request, outcome, us_in=us_in, us_out=self.now_us(), testnet=self.testnet))
+
+        def written(outcome: Any) -> Answer:
+            return write_answer(request, outcome, us_in=us_in, us_out=self.now_us(), testnet=self.testnet)
+
+        async def act() -> Answer | None:
+            outcome = await self.answer(request, caller)
+            # A logout is never answered.
+            return None if caller.session is not None and caller.session.silenced else written(outcome)
+
+        fault = self.faults.plan.at_request(self.name, request.method, http=caller.session is None)
+        await serve_spoiled(fault, way, act, written, self.faults)
 
     def note(self, request: Request, caller: Caller) -> None:
         """Record a request as received, with secrets left out."""

@@ -4,17 +4,20 @@ Thin: it reads frames and bodies, gives each request to `Environment.serve`, and
 of one connection are answered in order, as the venue does. A reader too slow for its notifications is disconnected.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from itertools import count
 from typing import Any, Final
 
 import anyio
 from aiohttp import WSCloseCode, WSMsgType, web
+from anyio.abc import TaskGroup
 
 from cerberod.simulator.deribit.environment import Caller, Environment
 from cerberod.simulator.deribit.session import Session
 from cerberod.simulator.deribit.wire import FRAME_LIMIT, Answer, Request, VenueError, read_request
+from cerberod.simulator.faults import Fault, Verb
 from cerberod.simulator.listening import listening
 
 WEBSOCKET_PATH: Final = "/ws/api/v2"
@@ -60,6 +63,9 @@ class DeribitServer:
     # WebSocket
 
     async def _websocket(self, request: web.Request) -> web.StreamResponse:
+        fault = self.environment.faults.plan.at_connecting(self.environment.name, http=False)
+        if fault is not None:
+            return _turned_away(fault, request)
         ws = web.WebSocketResponse(max_msg_size=_READ_LIMIT, compress=False, timeout=1.0)
         await ws.prepare(request)
         name = f"{self.environment.name}-{next(self._numbers)}"
@@ -76,42 +82,117 @@ class DeribitServer:
 
     # HTTP
 
-    async def _http(self, request: web.Request) -> web.Response:
-        out: list[Answer] = []
-
-        async def respond(answer: Answer) -> None:
-            out.append(answer)
-
+    async def _http(self, request: web.Request) -> web.StreamResponse:
+        faults = self.environment.faults
+        fault = faults.plan.at_connecting(self.environment.name, http=True)
+        if fault is not None:
+            return _turned_away(fault, request)
+        way = HttpWay(request)
         try:
             call, caller = await _read_http(request)
         except VenueError as error:
-            out.append(self.environment.refuse(error))
+            await way.answer(self.environment.refuse(error))
         else:
-            await self.environment.serve(call, caller, respond)
-        if not out:
-            return web.Response(status=500)
-        status = 400 if out[0].refused else 200
-        return web.Response(body=out[0].body, status=status, content_type="application/json")
+            await self.environment.serve(call, caller, way)
+        if way.response is None:
+            if not way.is_cut:
+                await faults.hold(None)
+                way.cut()
+            return web.Response()
+        return way.response
+
+
+def _turned_away(fault: Fault, request: web.Request) -> web.Response:
+    """Give the answer of a connection that the fault plan lets nobody have."""
+    if fault.verb is Verb.STATUS:
+        return _status(fault.status or 500)
+    _abort(request)
+    return web.Response()
+
+
+def _status(status: int) -> web.Response:
+    text = f"<html><title>{status}</title></html>"
+    return web.Response(text=text, status=status, content_type="text/html")
+
+
+def _abort(request: web.Request) -> None:
+    if request.transport is not None:
+        request.transport.abort()
+
+
+class HttpWay:
+    """The way back of one HTTP request."""
+
+    def __init__(self, request: web.Request) -> None:
+        self._request = request
+        self.response: web.StreamResponse | None = None
+        self.is_cut = False
+
+    async def answer(self, answer: Answer) -> None:
+        """Answer; HTTP has room for one answer, the first."""
+        if self.response is None:
+            status = 400 if answer.refused else 200
+            self.response = web.Response(body=answer.body, status=status, content_type="application/json")
+
+    async def garbage(self, data: bytes) -> None:
+        self.response = web.Response(body=data, content_type="application/json")
+
+    async def half(self, answer: Answer) -> None:
+        self.response = web.StreamResponse(headers={"Content-Type": "application/json"})
+        self.response.content_length = len(answer.body)
+        await self.response.prepare(self._request)
+        await self.response.write(answer.body[: len(answer.body) // 2])
+        if self._request.transport is not None:
+            self._request.transport.close()
+
+    async def status(self, status: int) -> None:
+        self.response = _status(status)
+
+    async def later(self, send: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        await send()
+
+    async def silence(self) -> None:
+        return
+
+    def cut(self) -> None:
+        self.is_cut = True
+        _abort(self._request)
+
+    def end(self) -> None:
+        return
+
+
+@dataclass(frozen=True, slots=True)
+class _Half:
+    """A frame that breaks off in its middle."""
+
+    frame: bytes
 
 
 class Connection:
     """One WebSocket: reads and answers in order, sends notifications from a bounded outbox, beats its heart.
 
-    A session that wants to end only says so; the frames queued before that still go out, then the socket closes.
+    A session that wants to end only says so; the frames queued before that still go out, then the socket closes. It is
+    also the `Way` of its requests.
     """
 
     def __init__(self, name: str, ws: web.WebSocketResponse, request: web.Request, environment: Environment) -> None:
         self._ws = ws
         self._request = request
         self._environment = environment
-        self._push, self._pull = anyio.create_memory_object_stream[bytes](_OUTBOX)
+        self._push, self._pull = anyio.create_memory_object_stream[bytes | _Half](_OUTBOX)
         self._ending = False
-        self.session = Session(name, self._notify, self._end)
+        self._mute = False
+        self._tasks: TaskGroup | None = None
+        self.session = Session(name, self._notify, self.end)
 
-    def _end(self) -> None:
+    def end(self) -> None:
+        """Close once what is queued is out."""
         self._ending = True
 
     def _notify(self, frame: bytes) -> None:
+        if self._mute:
+            return
         try:
             self._push.send_nowait(frame)
         except anyio.WouldBlock:  # connection_too_slow
@@ -121,8 +202,7 @@ class Connection:
 
     def cut(self) -> None:
         """End the connection as a broken network would."""
-        if self._request.transport is not None:
-            self._request.transport.abort()
+        _abort(self._request)
 
     def close(self) -> None:
         """Take no more requests, send what is queued, then close."""
@@ -133,6 +213,7 @@ class Connection:
         """Serve until either side ends the connection."""
         with self._push, self._pull:
             async with anyio.create_task_group() as tasks:
+                self._tasks = tasks
                 tasks.start_soon(self._write, tasks.cancel_scope)
                 tasks.start_soon(self._beat)
                 await self._read()
@@ -149,13 +230,40 @@ class Connection:
         try:
             request = read_request(raw)
         except VenueError as error:
-            await self._respond(self._environment.refuse(error))
+            await self.answer(self._environment.refuse(error))
             return
-        await self._environment.serve(request, caller, self._respond)
+        if self._mute:
+            self._environment.note(request, caller)
+            return
+        await self._environment.serve(request, caller, self)
 
-    async def _respond(self, answer: Answer) -> None:
+    # The way back of its requests
+
+    async def answer(self, answer: Answer) -> None:
+        """Queue an answer."""
+        await self._queue(answer.body)
+
+    async def garbage(self, data: bytes) -> None:
+        await self._queue(data)
+
+    async def half(self, answer: Answer) -> None:
+        await self._queue(_Half(answer.body))
+
+    async def status(self, status: int) -> None:
+        """Do nothing: a status is of HTTP."""
+
+    async def later(self, send: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        if self._tasks is not None:
+            self._tasks.start_soon(send)
+
+    async def silence(self) -> None:
+        self._mute = True
+
+    async def _queue(self, frame: "bytes | _Half") -> None:
+        if self._mute:
+            return
         try:
-            await self._push.send(answer.body)
+            await self._push.send(frame)
         except anyio.ClosedResourceError:  # the connection was ended while this request was being answered
             return
 
@@ -166,15 +274,31 @@ class Connection:
     async def _write(self, whole: anyio.CancelScope) -> None:
         try:
             async for frame in self._pull:
+                if isinstance(frame, _Half):
+                    self._break_off(frame.frame)
+                    break
                 await self._ws.send_str(frame.decode())
-            await self._ws.close(code=WSCloseCode.GOING_AWAY)
+            else:
+                await self._ws.close(code=WSCloseCode.GOING_AWAY)
         except (ConnectionError, RuntimeError):  # aiohttp tells a socket that is gone by either
             self.cut()
         whole.cancel()
 
+    def _break_off(self, frame: bytes) -> None:
+        """Send the head of a text frame and half of its body; the rest never comes."""
+        size = len(frame)
+        head = bytes([0x81, size]) if size < 126 else b"\x81\x7e" + size.to_bytes(2, "big")
+        if size > 0xFFFF:
+            head = b"\x81\x7f" + size.to_bytes(8, "big")
+        if self._request.transport is not None:
+            self._request.transport.write(head + frame[: size // 2])
+            self._request.transport.close()
+
     async def _beat(self) -> None:
         while True:
             await anyio.sleep(_TICK_S)
+            if self._mute:
+                continue
             self.session.beat(self._environment.clock.monotonic())
             self.session.subscriptions.publish(self._environment.exchange)
             self._close_if_ending()
