@@ -168,3 +168,15 @@ class NoKeys(UpstreamError):
 
     def __init__(self, venue: str) -> None:
         super().__init__(venue, sent=False)
+
+
+class AnalyticsRefused(Exception):
+    """The numbers handed to a calculation break a rule of it: the field, and the rule in words; never the value.
+
+    No `RpcError`: a caller's own series makes it -32602, a venue's data makes it something else. Who called knows.
+    """
+
+    def __init__(self, field: str, rule: str) -> None:
+        super().__init__(f"{field}: {rule}")
+        self.field = field
+        self.rule = rule
