@@ -8,7 +8,6 @@ import orjson
 import pytest
 from jsonschema import Draft7Validator, Draft202012Validator
 from referencing import Registry as SchemaRegistry
-from referencing import Resource
 from referencing.jsonschema import DRAFT7
 
 from cerberod.app import methods
@@ -72,9 +71,7 @@ def _official(folder: Path) -> tuple[dict[str, Any], SchemaRegistry[Any]]:
         if isinstance(value, dict) and isinstance(value.get("$id"), str):
             found[value["$id"].rstrip("#/")] = value
     registry: SchemaRegistry[Any] = SchemaRegistry().with_resources(
-        (name + tail, Resource(contents=value, specification=DRAFT7))
-        for name, value in found.items()
-        for tail in ("", "/")
+        (name + tail, DRAFT7.create_resource(value)) for name, value in found.items() for tail in ("", "/")
     )
     metas = [value for value in found.values() if "openrpc" in value.get("properties", {})]
     assert len(metas) == 1, sorted(found)
