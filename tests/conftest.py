@@ -1,10 +1,16 @@
-"""Settings every test shares: one event loop flavour, and where recorded venue answers lie."""
+"""Settings every test shares: options, one event loop flavour, and where recorded venue answers lie."""
 
 from pathlib import Path
 
 import pytest
 
 RECORDED = Path(__file__).resolve().parents[2] / "shared" / "recorded"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("cerberod")
+    group.addoption("--kills", type=int, default=0, help="how often to kill a daemon whose bots trade; a few if 0")
+    group.addoption("--seed", type=int, default=1, help="where chance begins in tests that take one")
 
 
 @pytest.fixture

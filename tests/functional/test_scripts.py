@@ -176,7 +176,10 @@ def path_with_tools(tmp_path: Path) -> Path:
     return tools
 
 
-@pytest.mark.parametrize("script", [*(f"scripts/{name}" for name in SCRIPTS), "scripts/lock.sh", "scripts/bench.sh", ".ci/run"])
+@pytest.mark.parametrize(
+    "script",
+    [*(f"scripts/{name}" for name in SCRIPTS), "scripts/lock.sh", "scripts/bench.sh", "scripts/soak.sh", ".ci/run"],
+)
 def test_scripts_parse_and_may_be_run(script: str) -> None:
     path = ROOT / script
     assert os.access(path, os.X_OK)

@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Sets up .venv with the test tools when needed, then repeats a test for much longer than the suite does, and tells the
+# figures.
+#
+#   bash scripts/soak.sh kills 200           bots trade, the daemon is killed 200 times; every order is accounted for
+#   bash scripts/soak.sh kills 200 --seed 7  the same with other chances
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+case "${1:-} ${2:-}" in
+"kills "[1-9]*) set -- tests/faults/test_random_kills.py --kills "$2" "${@:3}" ;;
+*)
+    sed -n '2,/^set/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
+    exit 2
+    ;;
+esac
+bash "$root/scripts/setup.sh" dev
+cd "$root"
+exec .venv/bin/python -m pytest -q --timeout 0 "$@"

@@ -1,0 +1,205 @@
+"""Bots trade, the daemon is killed at a moment drawn from a seed, the bots come back; again and again.
+
+`--kills N` (or `scripts/soak.sh kills N`) makes it N kills and prints the figures; a run without it takes a few. All
+kills hit one state directory, so that whatever one of them left behind is there for all that follow.
+"""
+
+import random  # noqa: TID251 - seeded moments
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import anyio
+import orjson
+import pytest
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed
+
+from tests.support.client import raw_connection
+from tests.support.failpoints import WRITES, Point
+from tests.support.killed import Victim, Write, bot_of, require_harmless_repeat, require_true
+from tests.support.simulator import SimulatorProcess
+
+OUTSIDE = 0.2
+"""Share of the kills that come from outside, at any moment, rather than at a failpoint."""
+
+
+@dataclass(slots=True)
+class Bot:
+    """One bot, with an instrument to itself, and what it knows of its orders."""
+
+    tag: str
+    instrument: str
+    amount: str
+    price: int
+    orders: list[str] = field(default_factory=list)
+    asked: Write | None = None
+    """The write it has no answer to."""
+    answered: list[tuple[Write, dict[str, Any]]] = field(default_factory=list)
+    writes: int = 0
+
+    def next_write(self, seeded: random.Random) -> Write:
+        """Think of a write."""
+        self.writes += 1
+        intent = {"intent": f"{self.tag}-{self.writes}"}
+        method = seeded.choice(list(WRITES)) if self.orders else "deribit.place_order"
+        price = f"{self.price + self.writes % 300}"
+        match method:
+            case "deribit.place_order":
+                order = {"instrument_name": self.instrument, "side": "buy", "amount": self.amount, "price": price}
+                return Write(method, {**order, **intent}, self.tag)
+            case "deribit.cancel_all_orders":
+                return Write(method, {"instrument_name": self.instrument, **intent}, self.tag, list(self.orders))
+            case _:
+                target = seeded.choice(self.orders)
+                edit = {"price": price} if method == "deribit.edit_order" else {}
+                return Write(method, {"order_id": target, **edit, **intent}, self.tag, [target], float(price))
+
+    async def trade(self, connection: ClientConnection, seeded: random.Random) -> None:
+        """Write until the connection ends."""
+        while True:
+            write = self.asked = self.next_write(seeded)
+            request = {"jsonrpc": "2.0", "id": self.writes, "method": write.method, "params": write.params}
+            try:
+                await connection.send(orjson.dumps(request).decode())
+                reply = orjson.loads(await connection.recv())
+            except ConnectionClosed:
+                return
+            self.asked = None
+            self.answered.append((write, reply))
+            self._learn(write, reply.get("result"))
+
+    def _learn(self, write: Write, result: dict[str, Any] | None) -> None:
+        if result is None or result["outcome"] != "confirmed":
+            return
+        if write.method == "deribit.place_order":
+            self.orders.append(result["order"]["order_id"])
+        elif write.method != "deribit.edit_order":
+            self.orders = [each for each in self.orders if each not in write.targets]
+
+
+class Kills:
+    """Many lives of one daemon, and what became of everything that was asked of them."""
+
+    def __init__(self, victim: Victim, seed: int) -> None:
+        self.victim = victim
+        self.seeded = random.Random(seed)
+        self.figures: Counter[str] = Counter()
+        self.bots = [
+            Bot("alder", "BTC-PERPETUAL", "10", 1000),
+            Bot("birch", "ETH-PERPETUAL", "10", 100),
+            Bot("cedar", "BTC_USDC-PERPETUAL", "0.001", 1000),
+        ]
+
+    async def once(self) -> None:
+        """Let one daemon die and the next one tell what had become of the last writes."""
+        await self._trade_to_death()
+        self.victim.require_journaled()
+        self.victim.let_time_pass()
+        self.victim.restart()
+        self.victim.require_whole_audit()
+        await self._hold_answers_against_the_truth()
+        for bot in self.bots:
+            await self._come_back(bot)
+        self.figures["kills"] += 1
+
+    async def _trade_to_death(self) -> None:
+        seeded = self.seeded
+        point = seeded.choice(list(Point)) if seeded.random() >= OUTSIDE else None
+        if point is not None:
+            self.victim.arm(point, seeded.choice(list(WRITES)), seeded.randint(1, 3))
+        self.figures["killed from outside" if point is None else f"killed at {point}"] += 1
+        with anyio.fail_after(60):
+            async with anyio.create_task_group() as group:
+                for bot in self.bots:
+                    group.start_soon(self._session, bot)
+                if point is None:
+                    await anyio.sleep(seeded.uniform(0.01, 0.2))
+                    self.victim.daemon.process.kill()
+        await self.victim.buried()
+
+    async def _session(self, bot: Bot) -> None:
+        async with raw_connection(self.victim.daemon, bot_tag=bot.tag) as connection:
+            await bot.trade(connection, self.seeded)
+
+    async def _hold_answers_against_the_truth(self) -> None:
+        """What was answered is in the journal as it was answered, and an error was never the answer to a write done."""
+        rows = self.victim.rows()
+        for bot in self.bots:
+            for write, reply in bot.answered:
+                self.figures["answered"] += 1
+                if "error" in reply:
+                    error = reply["error"]
+                    self.figures[f"answered by error {error['code']} {error['data'].get('reason', '')}"] += 1
+                    assert (bot.tag, write.intent) not in rows, reply
+                    continue
+                assert rows[bot.tag, write.intent].outcome == reply["result"]["outcome"], reply
+            bot.answered.clear()
+
+    async def _come_back(self, bot: Bot) -> None:
+        write, bot.asked = bot.asked, None
+        if write is not None:
+            async with bot_of(self.victim, bot.tag) as client:
+                became = await require_true(self.victim, client, write)
+                self.figures[f"without an answer: {became}"] += 1
+                await require_harmless_repeat(self.victim, client, write, became)
+        known = self.victim.orders().values()
+        bot.orders = [
+            each["order_id"]
+            for each in known
+            if (each["instrument_name"], each["order_state"]) == (bot.instrument, "open")
+        ]
+
+    def require_all_audited(self) -> None:
+        """Every intent of the journal has its request and its outcome in the audit."""
+        audited = set()
+        for line in (self.victim.daemon.state_dir / "audit.jsonl").read_bytes().splitlines():
+            record = orjson.loads(line)
+            audited.add((record["kind"], record.get("bot_tag"), record.get("intent")))
+        for tag, intent in self.victim.rows():
+            assert {("request", tag, intent), ("outcome", tag, intent)} <= audited, intent
+
+    def told(self) -> str:
+        """Return the figures, one on a line."""
+        rows, orders = self.victim.rows(), self.victim.orders()
+        found = {
+            **dict(sorted(self.figures.items())),
+            "intents in the journal": len(rows),
+            "of them open": sum(row.outcome in (None, "unknown") for row in rows.values()),
+            "orders at the venue": len(orders),
+            "slowest start, seconds": round(self.victim.slowest_start_s, 2),
+        }
+        return "\n".join(f"{number:>8}  {what}" for what, number in found.items())
+
+
+@pytest.fixture
+def victim(tmp_path: Path) -> Iterator[Victim]:
+    simulator = SimulatorProcess(tmp_path / "simulator")
+    try:
+        victim = Victim(tmp_path / "victim", simulator)
+        try:
+            yield victim
+        finally:
+            victim.daemon.kill()
+    finally:
+        simulator.kill()
+
+
+async def test_bots_that_come_back_after_any_kill_find_the_truth(
+    victim: Victim, pytestconfig: pytest.Config, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = pytestconfig.getoption("kills")
+    kills = Kills(victim, pytestconfig.getoption("seed"))
+    for _ in range(asked or 4):
+        await kills.once()
+    await anyio.to_thread.run_sync(victim.daemon.stop)
+    victim.restart(module="cerberod")
+    victim.require_whole_audit()
+    kills.require_all_audited()
+    if asked:
+        with capsys.disabled():
+            print(f"\n{kills.told()}")
+    await anyio.to_thread.run_sync(victim.daemon.stop)
+    victim.daemon.check()
