@@ -60,6 +60,12 @@ class SimulatorProcess:
         counts: dict[str, int] = self._ask("received", environment)["counts"]
         return counts
 
+    def fault(self, verb: str, **rule: Any) -> None:
+        """Let requests go wrong from now on, as the control path describes it."""
+        body = orjson.dumps({"verb": verb, **rule})
+        with urlopen(Request(f"{self.control}/faults", data=body, method="POST"), timeout=ENDS_S) as answer:
+            answer.read()
+
     def reset(self) -> None:
         """Put the world back to its start."""
         with urlopen(Request(f"{self.control}/reset", data=b"", method="POST"), timeout=ENDS_S) as answer:
