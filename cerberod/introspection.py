@@ -65,7 +65,7 @@ class VenueAccess(Result):
     venue: str = Field(description="The venue's namespace.")
     has_keys: bool = Field(description="True when account and trade methods can be used.")
     healthy: bool = Field(description="True while its connection works.")
-    reason: str | None = Field(description="Why it is not healthy; null otherwise.")
+    reason: str | None = Field(description="Why it is not healthy, or what else is wrong; null when all is well.")
     clock_offset_ms: float | None = Field(
         description="The venue's clock minus ours, in milliseconds; null before it was measured."
     )
@@ -153,7 +153,7 @@ class VenueState(Result):
 
     venue: str = Field(description="The venue's namespace.")
     healthy: bool = Field(description="True while its connection works.")
-    reason: str | None = Field(description="Why it is not healthy; null otherwise.")
+    reason: str | None = Field(description="Why it is not healthy, or what else is wrong; null when all is well.")
     latency_ms: float | None = Field(description="Time of the last answer, in milliseconds; null without one.")
     clock_offset_ms: float | None = Field(description="The venue's clock minus ours; null before it was measured.")
     reconnects: int = Field(description="Connections made again since the start.")

@@ -1,7 +1,7 @@
 """Whether the daemon is ready, as deploys and monitors are told.
 
 `not_ready`: it starts, it stops, or it cannot record, so that writes are refused. `degraded`: it serves, but a venue
-that is in use does not. `ready`: all is well.
+that is in use does not, or something is wrong with it. `ready`: all is well.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -29,7 +29,7 @@ class Probed:
 
     healthy: bool
     reason: str | None = None
-    """Why it is not healthy, in words that do not change."""
+    """Why it is not healthy, or what is wrong while it can be used all the same; in words that do not change."""
     latency_ms: float | None = None
     """The venue's own round trip, where the probe knows it better than its own duration."""
 
@@ -78,4 +78,5 @@ def conclude(*, serving: bool, can_record: bool, clients: Sequence[ClientHealth]
     """Draw the conclusion from what was found."""
     if not serving or not can_record:
         return Readiness.NOT_READY
-    return Readiness.READY if all(client.healthy for client in clients) else Readiness.DEGRADED
+    well = all(client.healthy and client.reason is None for client in clients)
+    return Readiness.READY if well else Readiness.DEGRADED

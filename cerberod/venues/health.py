@@ -15,7 +15,7 @@ class VenueStatus:
     latency_ms: float | None
     """Round trip of the last answered request; None before the first."""
     reason: str | None
-    """Why it is not healthy, in words that do not change; None while healthy."""
+    """Why it is not healthy, or what is wrong while it can be used all the same; in words that do not change."""
     connected: bool
     authenticated: bool
     reconnects: int

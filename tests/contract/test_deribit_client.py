@@ -5,7 +5,7 @@ What the venue does is decided by the fact sheet; the simulator is only the othe
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
 from itertools import count
@@ -142,6 +142,9 @@ async def bot(simulator: Simulator) -> AsyncIterator[Bot]:
         principal = Principal(Environment.TESTNET, "testnet", "night-owl", frozenset(), "s-1", "websocket")
         call = Call("r-1", "test", principal, Services(Environment.TESTNET, [deribit]))
         yield Bot(deribit, simulator, call, count())
+
+
+RESTING = {"instrument_name": "BTC-PERPETUAL", "side": "buy", "amount": "10", "price": "50000"}
 
 
 def test_every_method_is_declared() -> None:
@@ -302,6 +305,30 @@ async def test_lost_answers_are_found_again(bot: Bot) -> None:
         found = await bot.find(name, cancel)
         assert found is not None
         assert found.outcome is Outcome.CONFIRMED
+
+
+async def test_drift_is_told_and_trading_goes_on(bot: Bot) -> None:
+    """faults.md 58: orders are stamped in the venue's time."""
+    await bot.control("/faults", {"verb": "clock_offset", "ms": 3_000})
+    async with connected(bot.simulator) as deribit:
+        drifting = replace(bot.call, services=Services(Environment.TESTNET, [deribit]))
+        other = Bot(deribit, bot.simulator, drifting, bot.intents)
+        assert (await other.do("place_order", **RESTING, valid_for_ms=2_000)).outcome == "confirmed"
+        status = deribit.status()
+        assert status.offset_ms == pytest.approx(3_000, abs=400)
+        assert (status.healthy, status.reason) == (True, "clock_offset")
+
+
+async def test_after_a_jump_of_the_venues_clock_orders_wait_and_cancels_pass(bot: Bot) -> None:
+    """faults.md 58."""
+    placed = await bot.do("place_order", **RESTING)
+    await bot.control("/faults", {"verb": "clock_offset", "ms": -3_600_000})
+    await bot.deribit.read("public/test", {})
+    assert [reason.field for reason in (await bot.plan("place_order", **RESTING)).denied] == ["clock"]
+    cancelled = await bot.do("cancel_order", order_id=placed.detail["order"]["order_id"])
+    assert cancelled.outcome == "confirmed"
+    again = await bot.do("place_order", **RESTING)
+    assert again.outcome == "confirmed", "its answers agree again"
 
 
 async def test_a_dropped_connection_is_replaced_and_orders_survive_it(bot: Bot) -> None:

@@ -59,7 +59,9 @@ class ScriptedVenue:
             "public/test": {"version": "1.2.26"},
         }
         self.testnet: bool | None = True
-        self.stamp: tuple[int, int] | None = (1_787_370_645_199_000, 1_787_370_645_199_080)
+        self.stamp: tuple[int, int] | None = None
+        """What every answer is stamped with; the time it is unless a test says something else."""
+        self.stamp_of: Callable[[], tuple[int, int] | None] = self._stamp
         self.received: list[tuple[str, dict[str, Any]]] = []
         self.frames: list[str] = []
         self.connections: list[ServerConnection] = []
@@ -86,11 +88,15 @@ class ScriptedVenue:
         for connection in self.connections:
             connection.transport.abort()
 
+    def _stamp(self) -> tuple[int, int]:
+        now_us = SystemClock().now_ms() * 1000
+        return self.stamp or (now_us, now_us + 80)
+
     def envelope(self, id: object, answer: object) -> dict[str, Any]:
         body: dict[str, Any] = {"jsonrpc": "2.0", "id": id}
         body["error" if isinstance(answer, Error) else "result"] = answer
-        if self.stamp is not None:
-            body |= {"usIn": self.stamp[0], "usOut": self.stamp[1], "usDiff": self.stamp[1] - self.stamp[0]}
+        if (stamp := self.stamp_of()) is not None:
+            body |= {"usIn": stamp[0], "usOut": stamp[1], "usDiff": stamp[1] - stamp[0]}
         if self.testnet is not None:
             body["testnet"] = self.testnet
         return body

@@ -9,6 +9,7 @@ import hashlib
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -51,6 +52,8 @@ logger = logging.getLogger("cerberod.venues.deribit")
 
 _RETRIES = 2
 _FIRST_RETRY_S = 0.1
+_OFFSET_TOLD_MS = 500.0
+"""From here on the difference between our clock and the venue's is told; orders are stamped in the venue's anyway."""
 _PATIENCE_SHARE = 0.2
 """Part of a deadline that may be spent waiting for the connection; then the caller hears that the venue is down."""
 
@@ -139,6 +142,35 @@ class Deribit:
         """Return Deribit's time in milliseconds since 1970, by its own stamps as soon as there are any."""
         return self._link.venue_ms()
 
+    async def clock_objection(self) -> str | None:
+        """Tell why no order can be stamped in the venue's time now, or None. Raises `VenueDown` without a connection.
+
+        A clock that has jumped is asked again, so that whoever tries again finds it steady soon.
+        """
+        await self._link.ready(self._write_deadline_s * _PATIENCE_SHARE)
+        if not self.clock_is_steady:
+            with suppress(UpstreamError):
+                await self.read("public/test", {}, urgent=True)
+        if self.clock_is_steady:
+            return None
+        if self.offset_ms is None:
+            return "a known time of the venue; none of its answers has told it yet"
+        return "a steady clock of the venue; it has jumped, and orders wait until its answers agree again"
+
+    @property
+    def clock_is_steady(self) -> bool:
+        """Tell whether the venue's time is known, from a clock that has not jumped a moment ago."""
+        return self._link.time.steady
+
+    def _clock_reason(self) -> str | None:
+        """Return what is wrong with the clocks, as a status tells it."""
+        offset = self.offset_ms
+        if offset is None:
+            return "clock_unknown"
+        if not self.clock_is_steady:
+            return "clock_unstable"
+        return "clock_offset" if abs(offset) > _OFFSET_TOLD_MS else None
+
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Keep the connection until cancelled or closed; reports started at once, connected or not."""
         async with anyio.create_task_group() as group:
@@ -205,12 +237,15 @@ class Deribit:
         reason = link.down_reason
         if reason is None and login is not None:
             reason = login.reason
+        healthy = reason is None
+        if healthy:
+            reason = self._clock_reason()
         latency = link.latency_ms
         offset = self.offset_ms
         return VenueStatus(
             exchange=VENUE,
             env=self.environment,
-            healthy=reason is None,
+            healthy=healthy,
             latency_ms=None if latency is None else round(latency, 3),
             reason=reason,
             connected=link.up,
@@ -338,7 +373,7 @@ class Deribit:
 
     def _unhealthy(self, reason: str) -> VenueStatus:
         status = self.status()
-        return replace(status, healthy=False, reason=status.reason or reason)
+        return replace(status, healthy=False, reason=reason) if status.healthy else status
 
 
 def _passes(failure: UpstreamError) -> bool:

@@ -45,9 +45,13 @@ class _Asked:
         return cls(dict(params) if isinstance(params, dict) else {}, dict(entry.wire))
 
     def expired(self, deribit: Deribit) -> bool:
-        """Tell whether the venue can no longer carry it out."""
+        """Tell whether the venue can no longer carry it out; asked before the venue is, or its answer proves nothing.
+
+        A clock that has just jumped proves nothing either: it may jump back.
+        """
         until_ms = self.params.get("valid_until")
-        return isinstance(until_ms, int) and deribit.venue_ms() > until_ms + _EXPIRY_MARGIN_MS
+        passed = isinstance(until_ms, int) and deribit.venue_ms() > until_ms + _EXPIRY_MARGIN_MS
+        return passed and deribit.clock_is_steady
 
     def text(self, name: str) -> str | None:
         value = self.wire.get(name, self.params.get(name))
@@ -74,6 +78,7 @@ async def find_placed(services: Services, entry: Entry) -> Ending | None:
     label, currency = entry.client_order_id, asked.text("currency")
     if label is None or currency is None:
         return None
+    expired = asked.expired(deribit)
     answer = await deribit.read("private/get_order_state_by_label", {"currency": currency, "label": label})
     found = _of_one_write([order for order in wire.orders(answer.result) if order.label == label])
     if not found:
@@ -93,7 +98,7 @@ async def find_placed(services: Services, entry: Entry) -> Ending | None:
     if trades:
         answer = await deribit.read("private/get_order_state", {"order_id": trades[0].order_id})
         return placed(wire.one_order(answer.result), trades, answer.as_of)
-    if asked.expired(deribit):
+    if expired:
         reason = Reason(field="venue", rule="never came to be: valid_until has passed and the venue has no such order")
         return Ending(Outcome.REJECTED, reasons=(reason,), as_of=answer.as_of)
     return None
@@ -119,13 +124,14 @@ async def find_edited(services: Services, entry: Entry) -> Ending | None:
     Anything else may have been ours: nothing is concluded.
     """
     deribit, asked = services.get(Deribit), _Asked.of(entry)
+    expired = asked.expired(deribit)
     order, as_of = await _order(deribit, asked.text("order_id"))
     if order is None:
         return None
     if _has(order, asked.params):
         return placed(order, (), as_of)
     before = asked.wire.get("before")
-    if isinstance(before, dict) and _has(order, before) and (order.order_state.done or asked.expired(deribit)):
+    if isinstance(before, dict) and _has(order, before) and (order.order_state.done or expired):
         reason = Reason(field="venue", rule="the order is as it was before and cannot change any more")
         return Ending(Outcome.REJECTED, {"order": order.model_dump(mode="json")}, (reason,), as_of=as_of)
     return None
@@ -158,6 +164,7 @@ async def find_cancelled(services: Services, entry: Entry) -> Ending | None:
     So does an order that is still open long after a cancel that the venue carries out within milliseconds.
     """
     deribit = services.get(Deribit)
+    over = _is_over(deribit, entry)
     order, as_of = await _order(deribit, _Asked.of(entry).text("order_id"))
     if order is None:
         return None
@@ -167,7 +174,7 @@ async def find_cancelled(services: Services, entry: Entry) -> Ending | None:
     if order.order_state.done:
         reason = Reason(field="order_id", rule=f"an open order; this one is {order.order_state.value}")
         return Ending(Outcome.REJECTED, detail, (reason,), as_of=as_of)
-    if _is_over(deribit, entry):
+    if over:
         return Ending(Outcome.REJECTED, detail, (_NEVER_REACHED,), as_of=as_of)
     return None
 
@@ -185,13 +192,14 @@ async def find_all_cancelled(services: Services, entry: Entry) -> Ending | None:
         kind if isinstance(kind, str) else None,
         asked.text("instrument_name"),
     )
+    over = _is_over(deribit, entry)
     answer = await deribit.read(method, params)
     open_now = {order.order_id for order in wire.orders(answer.result)}
     before = asked.wire.get("open_before")
     left = open_now & set(before) if isinstance(before, list) else open_now
     if not left:
         return Ending(Outcome.CONFIRMED, as_of=answer.as_of)
-    if isinstance(before, list) and left == set(before) and _is_over(deribit, entry):
+    if isinstance(before, list) and left == set(before) and over:
         return Ending(Outcome.REJECTED, reasons=(_NEVER_REACHED,), as_of=answer.as_of)
     return None
 

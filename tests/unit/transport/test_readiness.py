@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import anyio
 import pytest
 
@@ -14,6 +16,7 @@ UNWELL = ClientHealth("bybit", "testnet", False, None, "disconnected")
         (True, True, [], Readiness.READY),
         (True, True, [WELL], Readiness.READY),
         (True, True, [WELL, UNWELL], Readiness.DEGRADED),
+        (True, True, [replace(WELL, reason="clock_offset")], Readiness.DEGRADED),
         (True, False, [WELL], Readiness.NOT_READY),
         (False, True, [WELL], Readiness.NOT_READY),
         (False, False, [UNWELL], Readiness.NOT_READY),

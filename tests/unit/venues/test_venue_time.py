@@ -28,6 +28,50 @@ def test_the_shortest_way_is_believed() -> None:
     assert time.now_ms(10.005) == 1_000_005
 
 
+def told(time: VenueTime, at_s: float, ahead_ms: float, way_s: float = 0.0) -> bool:
+    """Let one exchange end at a moment; tell whether the clock is steady after it."""
+    middle_ms = (at_s - way_s / 2) * 1000 + ahead_ms
+    time.learn(at_s - way_s, at_s, middle_ms, middle_ms)
+    return time.steady
+
+
+def test_the_first_answer_is_believed() -> None:
+    time = VenueTime()
+    assert not time.steady
+    assert told(time, 1.0, 5_000)
+
+
+@pytest.mark.parametrize("jump_ms", [-3_600_000, -501, 501, 10_000])
+def test_a_jump_makes_it_unsteady_until_answers_agree(jump_ms: float) -> None:
+    time = VenueTime()
+    assert told(time, 1.0, 0)
+    assert [told(time, 2.0 + n, jump_ms) for n in range(4)] == [False, False, True, True]
+    assert time.now_ms(10.0) == 10_000 + jump_ms, "what was known before the jump counts no more"
+
+
+def test_a_clock_that_goes_on_jumping_is_never_steady() -> None:
+    time = VenueTime()
+    assert told(time, 1.0, 0)
+    assert not any(told(time, 2.0 + n, (n + 1) * 1_000) for n in range(20))
+    assert not any(told(time, 30.0 + n, (n % 2) * 60_000) for n in range(20))
+
+
+def test_a_slow_answer_and_a_small_step_are_no_jump() -> None:
+    time = VenueTime()
+    assert told(time, 1.0, 0)
+    assert told(time, 9.0, 3_000, way_s=6.0), "half of the way bounds what it can tell"
+    assert told(time, 10.0, 499)
+
+
+def test_a_jump_shows_across_a_reconnect() -> None:
+    time = VenueTime()
+    assert told(time, 1.0, 0)
+    time.restart()
+    assert not told(time, 2.0, 60_000)
+    time.restart()
+    assert [told(time, 3.0 + n, 60_000) for n in range(2)] == [False, True]
+
+
 def test_an_old_sample_gives_way_in_the_end() -> None:
     time = VenueTime()
     time.learn(0.0, 0.0, 0, 0)

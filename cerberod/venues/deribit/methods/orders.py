@@ -5,8 +5,9 @@ the nearest value that would pass. Nothing is ever adjusted.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from decimal import Decimal
-from typing import Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
@@ -41,6 +42,14 @@ AT_MARKET = frozenset({"market", "stop_market", "take_market", "trailing_stop"})
 """Types that fill at whatever the book has; Deribit refuses a time in force for them."""
 TRIGGERED = frozenset({"stop_limit", "stop_market", "take_limit", "take_market", "trailing_stop"})
 """Types that wait for a trigger."""
+
+
+ValidFor = Annotated[int, Field(ge=1, le=86_400_000)]
+VALID_FOR = (
+    "How long Deribit may take to begin with it, in milliseconds from now on; later it does nothing. Left out, as long "
+    "as the call may take. An outcome that is not known can end as rejected only when this has passed."
+)
+VALID_UNTIL = "The same as a moment of Deribit's own time, ISO 8601 with zone; then without `valid_for_ms`."
 
 
 class OrderOutcome(WriteOutcome):
@@ -94,11 +103,13 @@ class PlaceOrder(WriteParams):
         default=None,
         description="Options: price in USD, or in implied volatility; Deribit then follows with the price.",
     )
-    valid_until: Instant | None = Field(
-        default=None,
-        description="Deribit does nothing if its engine comes to it later than this; ISO 8601 with zone, its own time. "
-        "Left out, it is as long as the call may take.",
-    )
+    valid_for_ms: ValidFor | None = Field(default=None, description=VALID_FOR)
+    valid_until: Instant | None = Field(default=None, description=VALID_UNTIL)
+
+    @field_validator("valid_until")
+    @classmethod
+    def _one_expiry(cls, moment: datetime | None, info: ValidationInfo) -> datetime | None:
+        return _instead_of_valid_for(moment, info)
 
     @field_validator("price")
     @classmethod
@@ -153,6 +164,12 @@ class PlaceOrder(WriteParams):
         return advanced
 
 
+def _instead_of_valid_for(moment: datetime | None, info: ValidationInfo) -> datetime | None:
+    if moment is not None and info.data.get("valid_for_ms") is not None:
+        raise PydanticCustomError("expiry", "left out where valid_for_ms is given")
+    return moment
+
+
 def _fits(value: T, info: ValidationInfo, types: frozenset[str]) -> T:
     """Demand a value for some order types and refuse it for all others. An invalid type is told on its own."""
     kind = info.data.get("type")
@@ -181,8 +198,10 @@ async def place_order(call: Call, params: PlaceOrder) -> Plan[OrderOutcome]:
         return _denied(account, Reason(field="instrument_name", rule="an instrument of this venue"))
     if reasons := list(_objections(params, instrument)):
         return _denied(account, *reasons)
+    if objection := await deribit.clock_objection():
+        return _denied(account, Reason(field="clock", rule=objection))
     label = label_of(order_key_of(call, params, account))
-    request = _order_request(params, label, until_ms(params.valid_until) or deribit.venue_ms() + deribit.write_valid_ms)
+    request = _order_request(params, label, _valid_until_ms(params, deribit))
 
     async def send(sent: Sent) -> Ending:
         answer = await deribit.write(request.method, request.params, sent)
@@ -261,11 +280,13 @@ class EditOrder(WriteParams):
         "Left out, it is true.",
     )
     reduce_only: bool | None = Field(default=None, description="Never open or grow a position.")
-    valid_until: Instant | None = Field(
-        default=None,
-        description="Deribit does nothing if its engine comes to it later than this; ISO 8601 with zone, its own time. "
-        "Left out, it is as long as the call may take.",
-    )
+    valid_for_ms: ValidFor | None = Field(default=None, description=VALID_FOR)
+    valid_until: Instant | None = Field(default=None, description=VALID_UNTIL)
+
+    @field_validator("valid_until")
+    @classmethod
+    def _one_expiry(cls, moment: datetime | None, info: ValidationInfo) -> datetime | None:
+        return _instead_of_valid_for(moment, info)
 
     @model_validator(mode="after")
     def _changes_something(self) -> Self:
@@ -303,7 +324,9 @@ async def edit_order(call: Call, params: EditOrder) -> Plan[OrderOutcome]:
         return _denied(account, Reason(field="order_id", rule="an order on an instrument of this venue"))
     if reasons := list(_edit_objections(params, order, instrument)):
         return _denied(account, *reasons)
-    request = _edit_request(params, order, until_ms(params.valid_until) or deribit.venue_ms() + deribit.write_valid_ms)
+    if objection := await deribit.clock_objection():
+        return _denied(account, Reason(field="clock", rule=objection))
+    request = _edit_request(params, order, _valid_until_ms(params, deribit))
 
     async def send(sent: Sent) -> Ending:
         try:
@@ -360,6 +383,14 @@ def _edit_request(params: EditOrder, order: Order, valid_until_ms: int) -> Reque
             valid_until=valid_until_ms,
         ),
     )
+
+
+def _valid_until_ms(params: PlaceOrder | EditOrder, deribit: Deribit) -> int:
+    """Say in the venue's time when it must do nothing any more; its not being found proves something from then on."""
+    if params.valid_until is not None:
+        return until_ms(params.valid_until)
+    valid_for_ms = deribit.write_valid_ms if params.valid_for_ms is None else params.valid_for_ms
+    return deribit.venue_ms() + valid_for_ms
 
 
 async def _instrument(deribit: Deribit, name: str) -> Instrument | None:

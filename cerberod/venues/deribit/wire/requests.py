@@ -41,6 +41,6 @@ def label_of(order_key: bytes) -> str:
     return "c" + base64.b32encode(order_key).decode().rstrip("=").lower()
 
 
-def until_ms(moment: datetime | None) -> int | None:
+def until_ms(moment: datetime) -> int:
     """Write a moment in milliseconds since 1970."""
-    return None if moment is None else (moment - _EPOCH) // timedelta(milliseconds=1)
+    return (moment - _EPOCH) // timedelta(milliseconds=1)

@@ -14,6 +14,7 @@ from cerberod.ids import Environment
 from cerberod.rpc.call import Services
 from cerberod.trading.journal import Entry
 from cerberod.trading.orders import Outcome
+from cerberod.venues.deribit.client import Deribit
 from cerberod.venues.deribit.finders import changeable, find_all_cancelled, find_cancelled, find_edited, find_placed
 from cerberod.venues.deribit.wire.orders import one_order
 from tests.support.clock import ManualClock
@@ -117,6 +118,39 @@ async def test_an_order_nobody_knows_never_came_to_be_only_once_it_no_longer_can
         ending = await find_placed(services, placed(until_ms))
         assert (ending is not None and ending.outcome is Outcome.REJECTED) == gone
         assert gone or ending is None
+
+
+async def test_an_order_may_still_arrive_while_the_venue_is_asked_for_it() -> None:
+    """It expires between the first question and the last; what was asked before proves nothing about it."""
+    clock = ManualClock(NOW)
+
+    def no_trades(_: object) -> dict[str, Any]:
+        clock.advance(minutes=1)
+        return {"trades": [], "has_more": False}
+
+    async with scripted(
+        private__get_order_state_by_label=[],
+        private__get_open_orders_by_currency=[],
+        private__get_user_trades_by_currency=no_trades,
+    ) as venue:
+        venue.stamp_of = lambda: (clock.now_ms() * 1000, clock.now_ms() * 1000)
+        async with client_of(venue, clock=clock) as deribit:
+            await eventually(lambda: deribit.status().authenticated)
+            services = Services(Environment.TESTNET, [deribit])
+            assert await find_placed(services, placed()) is None
+            ending = await find_placed(services, placed())
+            assert ending is not None
+            assert ending.outcome is Outcome.REJECTED
+
+
+async def test_a_clock_that_has_just_jumped_proves_no_expiry() -> None:
+    async with asking() as (venue, services):
+        deribit = services.get(Deribit)
+        venue.stamp = ((NOW_MS + 3_600_000) * 1000,) * 2
+        await deribit.read("public/test", {})
+        assert await find_placed(services, placed()) is None
+        ending = await find_placed(services, placed())
+        assert ending is not None, "its own questions have made the clock steady"
 
 
 @pytest.mark.parametrize("answer", [Error(11094), Error(13009), [{"order_id": 5}], {}, 5])

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from itertools import count
 from typing import Any
 
 import orjson
@@ -15,6 +16,7 @@ from cerberod.trading.orders import Outcome
 from cerberod.trading.writes import Plan, Sent
 from cerberod.venues.deribit.client import Deribit
 from cerberod.venues.deribit.methods.orders import EditOrder, PlaceOrder, edit_order, place_order
+from tests.support.clock import ManualClock
 from tests.support.deribit_venue import Error, ScriptedVenue, client_of, eventually, scripted
 from tests.unit.venues.deribit.test_client import instrument
 from tests.unit.venues.deribit.test_rules import OPTION
@@ -22,6 +24,7 @@ from tests.unit.venues.deribit.wire.test_orders import ORDER
 
 PRINCIPAL = Principal(Environment.TESTNET, "testnet", "night-owl", frozenset({"trade"}), "s-1", "websocket")
 LIMIT = {"instrument_name": "BTC-PERPETUAL", "side": "buy", "amount": "10", "price": "60000.5", "intent": "i-1"}
+EDIT = {"order_id": "104819327443", "intent": "i-9"}
 STOP = {"type": "stop_market", "trigger": "mark_price", "trigger_price": "59000"}
 
 
@@ -74,6 +77,10 @@ def fields(refused: ValidationError) -> set[str]:
         ({"type": "LIMIT"}, "type"),
         ({"instrument_name": "BTC PERPETUAL"}, "instrument_name"),
         ({"valid_until": "2026-08-22T00:00:00"}, "valid_until"),
+        ({"valid_until": "2026-08-22T00:00:00Z", "valid_for_ms": 1}, "valid_until"),
+        ({"valid_for_ms": 0}, "valid_for_ms"),
+        ({"valid_for_ms": "5"}, "valid_for_ms"),
+        ({"valid_for_ms": 86_400_001}, "valid_for_ms"),
         ({"post_only": "yes"}, "post_only"),
         ({"reduce_only": 1}, "reduce_only"),
         ({"leverage": "5"}, "leverage"),
@@ -138,6 +145,56 @@ async def test_an_order_goes_out_once_with_everything_said() -> None:
         assert plan.wire["currency"] == "BTC"
         assert ending.outcome is Outcome.CONFIRMED
         assert ending.detail["order"]["order_id"] == ORDER["order_id"]
+
+
+@pytest.mark.parametrize(
+    ("given", "until_ms"),
+    [
+        ({"valid_for_ms": 750}, 1_787_370_645_949),
+        ({"valid_until": "2026-08-22T05:00:00.001+02:00"}, 1_787_367_600_001),
+        ({}, 1_787_370_650_199),
+    ],
+)
+async def test_how_long_it_may_take_is_written_in_the_venues_time(given: dict[str, Any], until_ms: int) -> None:
+    """The venue's clock is months away from ours; the write deadline of this client is five seconds."""
+    async with calling(private__get_order_state=ORDER) as (venue, _):
+        venue.stamp = (1_787_370_645_199_000, 1_787_370_645_199_000)
+        async with client_of(venue, clock=ManualClock()) as deribit:
+            await eventually(lambda: deribit.status().authenticated)
+            call = Call("r-1", "deribit.place_order", PRINCIPAL, Services(Environment.TESTNET, [deribit]))
+            placing = await place_order(call, params_of(PlaceOrder, **LIMIT, **given))
+            assert placing.wire["params"]["valid_until"] == until_ms
+            editing = await edit_order(call, params_of(EditOrder, **EDIT, price="60001", **given))
+            assert editing.wire["params"]["valid_until"] == until_ms
+
+
+async def test_while_the_venues_clock_jumps_orders_are_denied() -> None:
+    """faults.md 58."""
+    async with calling(private__get_order_state=ORDER) as (venue, call):
+        jumps = count(1_787_370_645_199_000, 3_600_000_000)
+        venue.stamp_of = lambda: (next(jumps),) * 2
+        for _ in range(3):
+            plan = await place_order(call, params_of(PlaceOrder, **LIMIT))
+            assert [reason.field for reason in plan.denied] == ["clock"]
+            assert "has jumped" in plan.denied[0].rule
+        plan = await edit_order(call, params_of(EditOrder, **EDIT, price="60001"))
+        assert [reason.field for reason in plan.denied] == ["clock"]
+        assert not venue.asked("private/buy")
+        deribit = call.use(Deribit)
+        assert (deribit.status().healthy, deribit.status().reason) == (True, "clock_unstable")
+
+
+async def test_while_the_venues_clock_is_not_known_orders_are_denied() -> None:
+    async with calling() as (venue, _):
+        venue.stamp_of = lambda: None
+        async with client_of(venue) as deribit:
+            await eventually(lambda: deribit.status().authenticated)
+            call = Call("r-1", "deribit.place_order", PRINCIPAL, Services(Environment.TESTNET, [deribit]))
+            plan = await place_order(call, params_of(PlaceOrder, **LIMIT))
+            assert [(reason.field, reason.rule) for reason in plan.denied] == [
+                ("clock", "a known time of the venue; none of its answers has told it yet")
+            ]
+            assert deribit.status().reason == "clock_unknown"
 
 
 async def test_the_label_is_a_function_of_the_intent_alone() -> None:
@@ -249,9 +306,6 @@ async def test_a_tick_that_changed_is_learned_from_the_refusal() -> None:
         venue.scripts["public/get_instrument"] = instrument(tick_size=2.5)
         plan = await place_order(call, params_of(PlaceOrder, **LIMIT))
         assert [reason.nearest for reason in plan.denied] == ["60000"]
-
-
-EDIT = {"order_id": "104819327443", "intent": "i-9"}
 
 
 @pytest.mark.parametrize("given", [{}, {"valid_until": "2026-08-22T00:00:00Z"}, {"price": None}])
