@@ -123,14 +123,17 @@ class WebSocketListener:
     async def close_sessions(self, *, grace_s: float, code: int = CloseCode.GOING_AWAY, reason: str = GOODBYE) -> None:
         """End every session: what is answered is sent, then the connection is closed. `grace_s` bounds all of it.
 
-        The library does not close sessions of a server that was told to stop listening only, so it is done here.
+        Half of it is for calls that still run; one that is not done by then is given up, so that its session is closed
+        like the others. The library does not close sessions of a server that was told to stop listening only, so it is
+        done here.
         """
         at_once = anyio.CapacityLimiter(_CLOSING_AT_ONCE)
 
         async def close(connection: ServerConnection, session: OpenSession) -> None:
             async with at_once:
                 if session.conversation is not None:
-                    await session.conversation.finished()
+                    with anyio.move_on_after(grace_s / 2):
+                        await session.conversation.finished()
                 await connection.close(code, reason)
 
         with anyio.move_on_after(grace_s):
