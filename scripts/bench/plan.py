@@ -3,16 +3,19 @@
 import secrets
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
-from scripts.bench.processes import Child, run_job
+from scripts.bench.processes import BenchFailed, Child, run_job
 
 RIVALS = Path(__file__).parent / "rivals"
+EMPTY_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +32,8 @@ class Effort:
     audit_records: int
 
 
-FULL = Effort(rounds=7, seconds=1.5, warmup_s=0.3, orders=300, storms=4, audit_records=1_000_000)
-QUICK = Effort(rounds=3, seconds=0.6, warmup_s=0.2, orders=100, storms=2, audit_records=100_000)
+FULL = Effort(rounds=5, seconds=1.5, warmup_s=0.3, orders=300, storms=4, audit_records=1_000_000)
+QUICK = Effort(rounds=3, seconds=0.4, warmup_s=0.1, orders=60, storms=2, audit_records=100_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,16 @@ class Server:
         """Return a job for the load generator."""
         base = {"kind": kind, "wire": "websocket", "port": self.port, "headers": self.headers, "method": method}
         return base | more
+
+    def wait_until_empty(self) -> float:
+        """Wait until a daemon has noticed that all have gone; return the seconds it took."""
+        started = time.monotonic()
+        while time.monotonic() < started + EMPTY_S:
+            with urlopen(f"http://127.0.0.1:{self.http_port}/metrics", timeout=EMPTY_S) as response:
+                if b"\ncerberod_sessions 0.0\n" in response.read():
+                    return time.monotonic() - started
+            time.sleep(0.05)
+        raise BenchFailed(f"sessions are still open {EMPTY_S:g} s after their clients have gone")
 
 
 class Bench:

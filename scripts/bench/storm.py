@@ -8,7 +8,7 @@ import socket
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -61,7 +61,7 @@ class Bad:
 class Storm:
     """All of them, kept up until the end: who is thrown out comes back."""
 
-    def __init__(self, port: int, headers: Mapping[str, str], clients: int) -> None:
+    def __init__(self, port: int, headers: Mapping[str, str], clients: int, kinds: Sequence[str]) -> None:
         self.sent_bytes: Counter[str] = Counter()
         self.thrown_out: Counter[str] = Counter()
         self._port = port
@@ -70,7 +70,7 @@ class Storm:
         self._clients: dict[int, Bad] = {}
         self._back: list[tuple[float, Manner]] = []
         for manner in MANNERS:
-            for _ in range(manner.share * clients // 100):
+            for _ in range(manner.share * clients // 100 if manner.name in kinds else 0):
                 self._come(manner)
 
     def _come(self, manner: Manner) -> None:
@@ -127,7 +127,7 @@ class Storm:
 
 def main() -> None:
     job = orjson.loads(sys.stdin.readline())
-    storm = Storm(job["port"], job["headers"], job["clients"])
+    storm = Storm(job["port"], job["headers"], job["clients"], job["kinds"])
     up = time.monotonic() + _UP_S
     while time.monotonic() < up:
         storm.turn()

@@ -5,6 +5,7 @@ It knows the few methods the benchmark uses, grants every login, allows any numb
 
 import sys
 import time
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -13,6 +14,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 INSTRUMENT = "BTC-PERPETUAL"
+_HEARTBEAT_S = 5
 _FAST = {"burst": 1_000_000, "rate": 1_000_000}
 _MARGINS = dict.fromkeys(
     (
@@ -99,6 +101,21 @@ def _placed(params: dict[str, Any]) -> dict[str, Any]:
     return {"order": order, "trades": []}
 
 
+async def _heartbeats(connection: ServerConnection) -> None:
+    """Show life, or the daemon takes the connection for dead."""
+    with suppress(ConnectionClosed):
+        while True:
+            await connection.send(b'{"jsonrpc":"2.0","method":"heartbeat","params":{"type":"heartbeat"}}', text=True)
+            await anyio.sleep(_HEARTBEAT_S)
+
+
+async def _serve(connection: ServerConnection) -> None:
+    async with anyio.create_task_group() as group:
+        group.start_soon(_heartbeats, connection)
+        await _answer(connection)
+        group.cancel_scope.cancel()
+
+
 async def _answer(connection: ServerConnection) -> None:
     try:
         while True:
@@ -114,7 +131,7 @@ async def _answer(connection: ServerConnection) -> None:
 
 
 async def main() -> None:
-    async with serve(_answer, "127.0.0.1", 0, compression=None) as server:
+    async with serve(_serve, "127.0.0.1", 0, compression=None) as server:
         port = server.sockets[0].getsockname()[1]
         sys.stderr.buffer.write(orjson.dumps({"event": "ready", "port": port}) + b"\n")
         sys.stderr.flush()

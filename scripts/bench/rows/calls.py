@@ -1,6 +1,7 @@
 """The whole call of a small method: against a bare WebSocket echo, and against the same tool as a web service."""
 
 from collections.abc import Callable, Iterator
+from statistics import median
 
 from scripts.bench.figures import Bound, Goal, Result, result
 from scripts.bench.plan import RIVALS, Bench, Server
@@ -13,24 +14,30 @@ _TOO_BUSY = 0.9
 
 
 class _Rate:
-    """Measures calls per second and remembers how busy the load generator was."""
+    """Measures calls per second of one server, its processor time for each, and how busy the load generator was."""
 
-    def __init__(self, bench: Bench) -> None:
+    def __init__(self, bench: Bench, server: Server, wire: str = "websocket") -> None:
         self.busiest = 0.0
+        self.cpu_us: list[float] = []
         self._bench = bench
+        self._server = server
+        self._wire = wire
 
-    def of(self, server: Server, wire: str = "websocket") -> Callable[[], float]:
-        def measure() -> float:
-            told = self._bench.load(server.job("throughput", METHOD, sessions=SESSIONS, wire=wire))
-            self.busiest = max(self.busiest, told["busy"])
-            return float(told["per_s"])
+    def __call__(self) -> float:
+        before = self._server.child.cpu_s()
+        told = self._bench.load(self._server.job("throughput", METHOD, sessions=SESSIONS, wire=self._wire))
+        self.cpu_us.append((self._server.child.cpu_s() - before) / told["calls"] * 1e6)
+        self.busiest = max(self.busiest, told["busy"])
+        return float(told["per_s"])
 
-        return measure
 
-    def notes(self) -> list[str]:
-        if self.busiest < _TOO_BUSY:
-            return []
-        return [f"the load generator used {self.busiest:.0%} of its core: the faster side may be faster still"]
+def _told(ours: _Rate, rival: _Rate) -> list[str]:
+    mine, theirs = median(ours.cpu_us), median(rival.cpu_us)
+    notes = [f"processor time of the server for one call: ours {mine:.0f} µs, rival {theirs:.0f} µs"]
+    busiest = max(ours.busiest, rival.busiest)
+    if busiest > _TOO_BUSY:
+        notes.append(f"the load generator used {busiest:.0%} of its core: the faster side may be faster still")
+    return notes
 
 
 def _median_latency(bench: Bench, server: Server, wire: str = "websocket") -> Callable[[], float]:
@@ -42,8 +49,8 @@ def _median_latency(bench: Bench, server: Server, wire: str = "websocket") -> Ca
 
 def throughput(bench: Bench) -> Iterator[Result]:
     """Calls per second with many sessions, one call in flight on each."""
-    rate = _Rate(bench)
-    ours, rival = bench.take_turns(rate.of(bench.daemon), rate.of(bench.echo))
+    mine, theirs = _Rate(bench, bench.daemon), _Rate(bench, bench.echo)
+    ours, rival = bench.take_turns(mine, theirs)
     unread = bench.start([str(RIVALS / "ceiling.py")])
     job = unread.job("throughput", METHOD, sessions=SESSIONS, ring=1)
     ceiling = max(float(bench.load(job)["per_s"]) for _ in range(3))
@@ -56,11 +63,13 @@ def throughput(bench: Bench) -> Iterator[Result]:
         goal=Goal(Bound.RATIO_AT_LEAST, 0.55),
         more_is_better=True,
         notes=[
-            f"the load generator drives {ceiling:.0f} calls/s against a server that reads nothing; here it "
-            f"was busy {rate.busiest:.0%} of the time at most",
-            *rate.notes(),
+            f"the load generator drives {ceiling:.0f} calls/s against a server that reads nothing; here it was busy "
+            f"{max(mine.busiest, theirs.busiest):.0%} of the time at most",
+            *_told(mine, theirs),
         ],
-        load_busy=rate.busiest,
+        cpu_us=mine.cpu_us,
+        rival_cpu_us=theirs.cpu_us,
+        load_busy=max(mine.busiest, theirs.busiest),
         load_ceiling_per_s=ceiling,
     )
 
@@ -80,8 +89,8 @@ def latency(bench: Bench) -> Iterator[Result]:
 
 def http(bench: Bench) -> Iterator[Result]:
     """The same tool as a web service over keep-alive connections."""
-    rate = _Rate(bench)
-    ours, rival = bench.take_turns(rate.of(bench.daemon), rate.of(bench.fastapi, "http"))
+    mine, theirs = _Rate(bench, bench.daemon), _Rate(bench, bench.fastapi, "http")
+    ours, rival = bench.take_turns(mine, theirs)
     yield result(
         "http",
         f"{METHOD}, {SESSIONS} sessions",
@@ -90,8 +99,10 @@ def http(bench: Bench) -> Iterator[Result]:
         rival=(FASTAPI, rival),
         goal=Goal(Bound.RATIO_AT_LEAST, 8),
         more_is_better=True,
-        notes=rate.notes(),
-        load_busy=rate.busiest,
+        notes=_told(mine, theirs),
+        cpu_us=mine.cpu_us,
+        rival_cpu_us=theirs.cpu_us,
+        load_busy=max(mine.busiest, theirs.busiest),
     )
     ours, rival = bench.take_turns(_median_latency(bench, bench.daemon), _median_latency(bench, bench.fastapi, "http"))
     yield result(

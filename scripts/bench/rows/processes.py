@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
-from urllib.request import urlopen
 
 import orjson
 
@@ -111,7 +110,7 @@ def memory(bench: Bench) -> Iterator[Result]:
             during.append(resident())
             storm.tell()
             storm.hear()
-        _wait_until_empty(server.http_port)
+        server.wait_until_empty()
         time.sleep(SETTLE_S)
         after.append(resident())
     yield result(
@@ -140,14 +139,3 @@ def memory(bench: Bench) -> Iterator[Result]:
 
 def _told(sizes: list[float]) -> str:
     return ", ".join(f"{size / MIB:.1f}" for size in sizes)
-
-
-def _wait_until_empty(http_port: int) -> None:
-    """Wait until the daemon has noticed that all have gone."""
-    until = time.monotonic() + 30
-    while time.monotonic() < until:
-        with urlopen(f"http://127.0.0.1:{http_port}/metrics") as response:
-            if b"\ncerberod_sessions 0.0\n" in response.read():
-                return
-        time.sleep(0.1)
-    raise BenchFailed("sessions are still open long after their clients have gone")
