@@ -38,7 +38,7 @@ from cerberod.venues.deribit.errors import INSTRUMENT_CHANGED, NOT_AUTHENTICATED
 from cerberod.venues.deribit.inflight import Body, LateAnswer
 from cerberod.venues.deribit.instruments import InstrumentBook
 from cerberod.venues.deribit.limits import ALLOWANCES, KEPT_FOR_CANCELS, Class, class_of, is_cancel
-from cerberod.venues.deribit.link import CLOSING, Link, Marked
+from cerberod.venues.deribit.link import CLOSING, NOT_CONNECTED_YET, Link, Marked
 from cerberod.venues.deribit.login import Credentials, Login
 from cerberod.venues.deribit.wire.account import matching_allowances
 from cerberod.venues.deribit.wire.frames import Answer
@@ -54,6 +54,8 @@ _RETRIES = 2
 _FIRST_RETRY_S = 0.1
 _OFFSET_TOLD_MS = 500.0
 """From here on the difference between our clock and the venue's is told; orders are stamped in the venue's anyway."""
+_PROBE_SHARE = 0.9
+"""Part of the time given to a probe that the venue has, so that whoever waits for it hears what the matter is."""
 _PATIENCE_SHARE = 0.2
 """Part of a deadline that may be spent waiting for the connection; then the caller hears that the venue is down."""
 
@@ -220,9 +222,14 @@ class Deribit:
             raise
 
     async def probe(self, timeout_s: float) -> VenueStatus:
-        """Ask the venue for a sign of life and return the status after it, within the time given."""
+        """Ask the venue for a sign of life and return the status after it, within the time given.
+
+        A connection that is known to be lost is told at once, with its reason.
+        """
+        if not self._link.up and self._link.down_reason != NOT_CONNECTED_YET:
+            return self._unhealthy("connecting")
         try:
-            with anyio.fail_after(timeout_s):
+            with anyio.fail_after(timeout_s * _PROBE_SHARE):
                 await self.read("public/test", {}, urgent=True)
         except TimeoutError:
             return self._unhealthy("no_answer")

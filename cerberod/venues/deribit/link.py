@@ -37,6 +37,7 @@ _STEADY_S = 30.0
 _CLOSE_S = 1.0
 CLOSING = "connection_closing"
 """The connection ended a moment ago and the next one is not begun."""
+NOT_CONNECTED_YET = "not_connected_yet"
 WRONG_ENVIRONMENT = "wrong_environment"
 _WRONG_ENVIRONMENT_PAUSE_S = 300.0
 
@@ -84,7 +85,7 @@ class Link:
         self._stopped: anyio.Event | None = None
         self._hold_until = 0.0
         self.time = VenueTime()
-        self.down_reason: str | None = "not_connected_yet"
+        self.down_reason: str | None = NOT_CONNECTED_YET
         """Why there is no connection; None while there is one."""
         self.latency_ms: float | None = None
         self.connections = 0
