@@ -30,6 +30,7 @@ from cerberod.logs import LogSink, RequestLog, setup_logging
 from cerberod.rpc.call import Services
 from cerberod.rpc.dispatch import CallLimits, Dispatcher, Observer, Phase
 from cerberod.rpc.envelope import encode_notification
+from cerberod.rpc.limits import BudgetLimits
 from cerberod.rpc.registry import Deadline, Effect, Registry, registry
 from cerberod.sdnotify import notify
 from cerberod.settings import Kind, LogFormat, Secret, Settings, UpstreamSettings, new_token
@@ -292,6 +293,16 @@ def call_limits(settings: Settings) -> CallLimits:
             Deadline.WRITE: limits.write_deadline_s,
             Deadline.ANALYTICS: limits.analytics_deadline_s,
         },
+        budget=BudgetLimits(
+            decay_per_s=limits.cost_decay_per_s,
+            soft=limits.cost_soft,
+            hard=limits.cost_hard,
+            error=limits.cost_error,
+            parse_error=limits.cost_parse_error,
+            longest_wait_s=limits.cost_wait_ms / 1000,
+            in_flight=limits.in_flight_per_bot,
+            keys=limits.cost_bots,
+        ),
     )
 
 

@@ -20,6 +20,10 @@ MAX_URGENT = 256
 """Cancels of one session that run at once. Far more than a bot has reason to send, and still a bound."""
 
 
+LAST_WORDS_S = 1.0
+"""How long the answers of a session that is ended for its debt have to leave."""
+
+
 class PeerGone(Exception):
     """Raised by a transport's `send`: the peer will hear nothing more."""
 
@@ -101,12 +105,15 @@ class Conversation:
         session: Session,
         send: Callable[[bytes], Awaitable[None]],
         limits: ConversationLimits,
+        hang_up: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self.session = session
         self.outbox = Outbox(limits.max_outbox_messages, limits.max_outbox_bytes)
         self._dispatcher = dispatcher
         self._send = send
         self._limits = limits
+        self._hang_up = hang_up
+        self._hanging_up = False
         self._group: TaskGroup | None = None
         self._running = 0
         self._urgent = 0
@@ -144,7 +151,9 @@ class Conversation:
                 await self._changed.wait()
             self._urgent += 1
             self._dispatcher.group_for(message, group).start_soon(self._answer_at_once, message)
-        elif self._running < self._limits.max_in_flight:
+        elif self.session.over_budget:
+            return  # nothing more is answered; cancels that are still on their way are sent all the same
+        elif self._running < self._dispatcher.room(self.session, self._limits.max_in_flight):
             self._start(message)
         else:
             await self._wait_in_line(message)
@@ -164,9 +173,13 @@ class Conversation:
             await self._answer(message)
         finally:
             self._running -= 1
-            if self._waiting:
-                self._start(self._waiting.popleft())
+            self._start_waiting()
             self._tell()
+
+    def _start_waiting(self) -> None:
+        room = self._dispatcher.room(self.session, self._limits.max_in_flight)
+        while self._waiting and self._group is not None and self._running < room:
+            self._start(self._waiting.popleft())
 
     async def _answer_at_once(self, message: Message) -> None:
         try:
@@ -183,6 +196,16 @@ class Conversation:
         reply = await self._dispatcher.answer(self.session, message)
         if reply is not None:
             await self.outbox.put(reply)
+        if self.session.over_budget and not self._hanging_up and self._group is not None:
+            self._hanging_up = True
+            self._group.start_soon(self._end_for_debt)
+
+    async def _end_for_debt(self) -> None:
+        """Let the last answers out, then have the transport close the session."""
+        with anyio.move_on_after(LAST_WORDS_S):
+            await self.outbox.empty()
+        if self._hang_up is not None:
+            await self._hang_up()
 
     async def _write_out(self) -> None:
         try:

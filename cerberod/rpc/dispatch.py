@@ -5,9 +5,11 @@ A well-formed single call takes the direct path, a few lines. Batches and everyt
 """
 
 import logging
+import math
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -23,10 +25,13 @@ from cerberod.logs import RequestLog
 from cerberod.rpc import envelope
 from cerberod.rpc.call import Call, Principal, Services, current_tally
 from cerberod.rpc.envelope import Batch, Ignored, Malformed, Message, Request
+from cerberod.rpc.limits import LEAST_PACED, Budget, BudgetKey, BudgetLimits, Budgets
 from cerberod.rpc.registry import Deadline, Effect, Method, Params, Registry
 from cerberod.rpc.session import Session
 
 logger = logging.getLogger("cerberod.rpc")
+
+RETRY_BUSY_MS = 100
 
 
 class Phase(StrEnum):
@@ -47,6 +52,7 @@ class CallLimits:
     max_in_flight: int
     """In the whole daemon; each session has its own, smaller bound."""
     deadlines_s: Mapping[Deadline, float]
+    budget: BudgetLimits = field(default_factory=BudgetLimits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +108,9 @@ class Dispatcher:
     ) -> None:
         self.phase = Phase.STARTING
         self.running: dict[str, Running] = {}
+        self.malformed: Counter[int] = Counter()
+        """Messages that were no call, by the code of their error."""
+        self.budgets = Budgets(limits.budget)
         self._registry = registry
         self._services = services
         self._clock = clock
@@ -133,7 +142,9 @@ class Dispatcher:
             user_agent=principal.user_agent,
         )
         limit = self._limits.max_request_bytes if max_request_bytes is None else max_request_bytes
-        return Session(principal, log, max_request_bytes=limit, max_batch=self._limits.max_batch)
+        key = BudgetKey(principal.actor, principal.bot_tag, principal.client_ip)
+        budget = self.budgets.of(key, self._clock.monotonic())
+        return Session(principal, log, budget, max_request_bytes=limit, max_batch=self._limits.max_batch)
 
     def group_for(self, message: Message, session_group: TaskGroup) -> TaskGroup:
         """Choose where a message runs: reads end with their session, everything else outlives it."""
@@ -141,6 +152,10 @@ class Dispatcher:
         if self._lasting is not None and method is not None and method.effect is not Effect.READ:
             return self._lasting
         return session_group
+
+    def room(self, session: Session, most: int) -> int:
+        """Return how many calls of a session may run at once; `most` while its bot is not in debt."""
+        return session.budget.at_once(most, self._clock.monotonic()) if session.budget.strained else most
 
     def is_urgent(self, message: Message) -> bool:
         """Tell whether a message overtakes those that wait."""
@@ -182,7 +197,7 @@ class Dispatcher:
         if isinstance(message, Batch):
             return await self._batch(session, message)
         if isinstance(message, Ignored):
-            return None
+            return await self._account_for_ignored(session)
         return await self._by_library(session, message)
 
     async def _by_library(
@@ -191,6 +206,8 @@ class Dispatcher:
         # jsonrpcserver takes 0.2 s to import and the usual call does without it.
         from cerberod.rpc.library import answer_by_library
 
+        if isinstance(message, Malformed):
+            message = await self._account_for(session, message)
         return await answer_by_library(message, lambda request: self._run(session, request, in_batch=in_batch))
 
     async def _batch(self, session: Session, batch: Batch) -> bytes | None:
@@ -210,20 +227,62 @@ class Dispatcher:
             return envelope.encode_error(None, RpcError(Code.BATCH_REPLY_TOO_BIG, limit_bytes=limit))
         return envelope.encode_batch(answers) if answers else None
 
+    async def _account_for(self, session: Session, malformed: Malformed) -> Malformed:
+        """Charge for what is no call. When that is too much, the answer is that instead."""
+        self.malformed[int(malformed.error.code)] += 1
+        try:
+            await self._wait_turn(session, LEAST_PACED)
+        except RpcError as refusal:
+            return Malformed(refusal, malformed.id)
+        session.budget.charge(self._limits.budget.surcharge(malformed.error.code, 0), self._clock.monotonic())
+        return malformed
+
+    async def _account_for_ignored(self, session: Session) -> bytes | None:
+        """Charge for what gets no answer, so that a flood of it ends as any other does."""
+        try:
+            await self._wait_turn(session, LEAST_PACED)
+        except RpcError as refusal:
+            return envelope.encode_error(None, refusal)
+        session.budget.charge(LEAST_PACED, self._clock.monotonic())
+        return None
+
+    async def _wait_turn(self, session: Session, cost: int) -> None:
+        """Hold a bot in debt back until its turn comes. Raises what refuses it when its debt is too big."""
+        budget, limits = session.budget, self._limits.budget
+        if not (budget.strained or session.over_budget):
+            return
+        now = self._clock.monotonic()
+        if budget.exhausted(now) or session.over_budget:
+            session.over_budget = True
+            raise RpcError(Code.OVER_BUDGET, retry_after_ms=math.ceil(budget.relaxed_in_s(now) * 1000))
+        wait_s = budget.turn(cost, now)
+        if wait_s > limits.longest_wait_s:
+            raise RpcError(Code.BUSY, limit=limits.soft, retry_after_ms=math.ceil(wait_s * 1000))
+        if wait_s:
+            await anyio.sleep(wait_s)
+
     async def _run(self, session: Session, request: Request, *, in_batch: bool = False) -> bytes | None:
         """Run one request. The only place where an exception becomes an error on the wire."""
         started = self._clock.monotonic()
         principal = session.principal
         call = Call(new_request_id(), request.method, principal, self._services[principal.environment])
         method = self._registry.find(request.method)
+        budget = session.budget
+        cost = 0 if method is None else method.cost
         code = int(Code.HUNG_UP)
         try:
-            body = await self._result(call, method, request, started, in_batch)
+            if (budget.strained or session.over_budget) and (method is None or not method.urgent):
+                await self._wait_turn(session, LEAST_PACED if method is None else cost)
+            if cost:
+                budget.charge(cost, started)
+            body = await self._result(call, budget, method, request, started, in_batch)
             code = 0
             reply = envelope.encode_result(request.id, body)
         except RpcError as error:
             code = int(error.code)
             reply = envelope.encode_error(request.id, error, call.request_id)
+            if method is None or not method.urgent:
+                budget.charge(self._limits.budget.surcharge(error.code, cost), self._clock.monotonic())
         except Exception as error:  # the boundary: what is not foreseen is logged whole and told as nothing
             code = int(Code.INTERNAL_ERROR)
             logger.error("call failed", exc_info=error, extra={"request_id": call.request_id})
@@ -239,11 +298,12 @@ class Dispatcher:
         return None if request.id is None else reply
 
     async def _result(
-        self, call: Call, method: Method | None, request: Request, started: float, in_batch: bool
+        self, call: Call, budget: Budget, method: Method | None, request: Request, started: float, in_batch: bool
     ) -> bytes:
-        method = self._admit(call.principal, method, request, in_batch)
+        method = self._admit(call.principal, budget, method, request, in_batch)
         params = validate(method.params, request.params)
         self.running[call.request_id] = Running(method.name, method.effect, call.principal.environment, started)
+        budget.running += 1
         tally = current_tally.set(call.tally)
         try:
             if method.effect is Effect.WRITE:  # keeps its own deadline: past the first byte it ends in an outcome
@@ -256,13 +316,16 @@ class Dispatcher:
         finally:
             current_tally.reset(tally)
             del self.running[call.request_id]
+            budget.running -= 1
             self._wake_if_idle()
         body = result.__pydantic_serializer__.to_json(result)
         if len(body) > self._limits.max_reply_bytes and method.effect is Effect.READ:
             raise RpcError(Code.REPLY_TOO_BIG, limit_bytes=self._limits.max_reply_bytes)
         return body
 
-    def _admit(self, principal: Principal, method: Method | None, request: Request, in_batch: bool) -> Method:
+    def _admit(
+        self, principal: Principal, budget: Budget, method: Method | None, request: Request, in_batch: bool
+    ) -> Method:
         """Return the method if this request may run it now, or raise what tells why not."""
         if method is None:
             raise RpcError(Code.METHOD_NOT_FOUND, method=envelope.echo(request.method))
@@ -276,8 +339,12 @@ class Dispatcher:
             raise RpcError(Code.BATCH_REFUSED, method=method.name)
         if method.effect is not Effect.READ and request.id is None:
             raise RpcError(Code.INVALID_REQUEST, rule="a write needs an id: nobody would hear its outcome")
-        if len(self.running) >= self._limits.max_in_flight and not method.urgent:
-            raise RpcError(Code.BUSY, limit=self._limits.max_in_flight, retry_after_ms=100)
+        if method.urgent:
+            return method
+        if budget.running >= self._limits.budget.in_flight:
+            raise RpcError(Code.BUSY, limit=self._limits.budget.in_flight, retry_after_ms=RETRY_BUSY_MS)
+        if len(self.running) >= self._limits.max_in_flight:
+            raise RpcError(Code.BUSY, limit=self._limits.max_in_flight, retry_after_ms=RETRY_BUSY_MS)
         return method
 
     async def wait_idle(self, *effects: Effect) -> None:

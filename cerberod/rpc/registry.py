@@ -204,6 +204,8 @@ def _check(method: Method) -> None:
         raise BadDeclaration(f"{method.name}: params are strict and forbid unknown fields")
     for model in {method.params, method.result}:
         _check_fields(method.name, model, set())
+    if method.urgent and method.cost:
+        raise BadDeclaration(f"{method.name}: what is urgent costs nothing, so that no debt holds it up")
     if method.effect is Effect.WRITE:
         if "intent" not in method.params.model_fields:
             raise BadDeclaration(f"{method.name}: a write has an intent field")

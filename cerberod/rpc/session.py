@@ -6,14 +6,20 @@ from cerberod.errors import Code, RpcError
 from cerberod.logs import CallerLog
 from cerberod.rpc.call import Principal
 from cerberod.rpc.envelope import Batch, Id, Ignored, Malformed, Message, Request, decode
+from cerberod.rpc.limits import Budget
 
 
 class Session:
     """Judges frames of one connection. The transport owes each `Request` it is given a later `finished`."""
 
-    def __init__(self, principal: Principal, log: CallerLog, *, max_request_bytes: int, max_batch: int) -> None:
+    def __init__(
+        self, principal: Principal, log: CallerLog, budget: Budget, *, max_request_bytes: int, max_batch: int
+    ) -> None:
         self.principal = principal
         self.log = log
+        self.budget = budget
+        self.over_budget = False
+        """True once a call was refused for its bot's debt: the session is about to be closed."""
         self.ignored = 0
         """Messages that got no answer because none is owed: response objects, writes without id."""
         self._max_request_bytes = max_request_bytes

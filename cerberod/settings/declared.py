@@ -232,6 +232,22 @@ class Limits(Group):
         rules.whole(1, 1024), 16, "Calls of one session that run at once; more wait unread."
     )
     in_flight: int = _setting(rules.whole(1, 16_384), 128, "Calls that run at once in all; more are told busy.")
+    in_flight_per_bot: int = _setting(
+        rules.whole(1, 16_384), 64, "Calls of one bot that run at once, in all its sessions; more are told busy."
+    )
+    cost_decay_per_s: int = _setting(rules.whole(1, 1_000_000), 2_000, "Cost that one bot's debt loses each second.")
+    cost_soft: int = _setting(
+        rules.whole(1, 100_000_000), 20_000, "Debt beyond which a bot's calls are slowed to that pace."
+    )
+    cost_hard: int = _setting(
+        rules.whole(2, 1_000_000_000), 200_000, "Debt beyond which calls are refused and the session is closed."
+    )
+    cost_error: int = _setting(rules.whole(0, 1_000_000), 10, "Cost of an error of the caller's own making.")
+    cost_parse_error: int = _setting(rules.whole(0, 1_000_000), 100, "Cost of a message that is no JSON.")
+    cost_wait_ms: int = _setting(
+        rules.whole(0, 60_000), 1_000, "Milliseconds a slowed call waits at most; longer, and it is told busy."
+    )
+    cost_bots: int = _setting(rules.whole(16, 1_000_000), 4_096, "Bots whose debt is remembered after they disconnect.")
     writes_per_account: int = _setting(rules.whole(1, 256), 4, "Writes under way for one venue account.")
     outbox_messages: int = _setting(rules.whole(1, 65_536), 256, "Messages waiting for one slow reader.")
     outbox_bytes: int = _setting(rules.whole(4096, 64 * MIB), MIB, "Bytes waiting for one slow reader.")

@@ -235,7 +235,7 @@ class _Loading:
         listen = self._listen()
         state_dir = self._state_dir()
         audit = self._audit(state_dir)
-        health, log, limits, client = self.read(Health), self.read(Logging), self.read(Limits), self.read(Client)
+        health, log, limits, client = self.read(Health), self.read(Logging), self._limits(), self.read(Client)
         if admits:
             self._tell_equal_secrets()
         upstreams = self._upstreams()
@@ -340,6 +340,12 @@ class _Loading:
         if "AUDIT_LOG_FILE" not in self.gathered.given:
             audit = replace(audit, file=state_dir / "audit.jsonl")
         return audit
+
+    def _limits(self) -> Limits:
+        limits = self.read(Limits)
+        if limits.cost_hard <= limits.cost_soft:
+            self._problem("LIMIT_COST_HARD", "must be above LIMIT_COST_SOFT")
+        return limits
 
     def _tell_equal_secrets(self) -> None:
         seen: dict[str, str] = {}

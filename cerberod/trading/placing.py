@@ -74,7 +74,7 @@ def write(
                 name=name,
                 effect=Effect.WRITE,
                 scope=scope,
-                cost=cost,
+                cost=0 if urgent else cost,
                 deadline=Deadline.WRITE,
                 since=since,
                 params=params,
@@ -270,7 +270,9 @@ class Placing:
             failure = RpcError(Code.INTERNAL_ERROR)
         if not sent.marked:
             return failure
-        reason = Reason(field="venue", rule=f"no usable answer: {failure.message.lower()}")
+        # The message of this code says that nothing was sent, which of this request is not so.
+        why = "connection lost" if failure.code is Code.VENUE_DOWN else failure.message.lower()
+        reason = Reason(field="venue", rule=f"no usable answer: {why}")
         return Ending(Outcome.UNKNOWN, reasons=(reason,))
 
     async def _conclude(self, request: "_Request", plan: Plan[O], ending: Ending, model: type[O]) -> O:

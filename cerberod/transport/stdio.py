@@ -34,11 +34,20 @@ class Ending(StrEnum):
     PARENT_GONE = "parent_gone"
     STOPPED = "stopped"
     READER_GONE = "reader_gone"
+    OVER_BUDGET = "over_budget"
 
     @property
     def exit_code(self) -> int:
-        """What the process exits with: 0, or 74 (EX_IOERR) when answers could not be delivered."""
-        return 74 if self is Ending.READER_GONE else 0
+        """What the process exits with: 0, 74 (EX_IOERR) when answers could not be delivered, 75 (EX_TEMPFAIL) for
+        a caller that asked too much.
+        """
+        match self:
+            case Ending.READER_GONE:
+                return 74
+            case Ending.OVER_BUDGET:
+                return 75
+            case Ending.END_OF_INPUT | Ending.PARENT_GONE | Ending.STOPPED:
+                return 0
 
 
 def stdio_principal(environment: Environment, bot_tag: str) -> Principal:
@@ -95,12 +104,16 @@ class StdioSession:
                 serving.cancel()
                 raise PeerGone
 
+        async def hang_up() -> None:
+            self._end(Ending.OVER_BUDGET)
+
         session = self._dispatcher.open_session(self._open.principal, max_request_bytes=limits.stdio_line_bytes)
         self._open.conversation = Conversation(
             self._dispatcher,
             session,
             send,
             ConversationLimits(limits.in_flight_per_session, limits.outbox_messages, limits.outbox_bytes),
+            hang_up,
         )
         async with anyio.create_task_group() as group:
             group.start_soon(self._watch_parent)

@@ -9,7 +9,7 @@ session goes on; a bigger one ends the session with close code 1009 before it fi
 
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self, cast
@@ -43,6 +43,7 @@ _MAX_PAUSING = 1024
 _USER_AGENT = 256
 _END_OF_HEAD = b"\r\n\r\n"
 GOODBYE = "the daemon is stopping; reconnect in a moment"
+OVER_BUDGET = "over budget; see retry_after_ms of the last answer"
 
 
 class WebSocketListener:
@@ -275,7 +276,9 @@ class WebSocketListener:
         principal = opened.principal
         about = {"session_id": principal.session_id, "actor": principal.actor, "bot_tag": principal.bot_tag}
         session = self._dispatcher.open_session(principal)
-        opened.conversation = Conversation(self._dispatcher, session, _sender(connection), self._conversation_limits)
+        opened.conversation = Conversation(
+            self._dispatcher, session, _sender(connection), self._conversation_limits, _ender(connection)
+        )
         logger.info("session opened", extra={**about, "client_ip": principal.client_ip})
         assert isinstance(connection, _Connection)
         connection.let_in()
@@ -382,6 +385,13 @@ def _sender(connection: ServerConnection) -> Callable[[bytes], Any]:
             raise PeerGone from None
 
     return send
+
+
+def _ender(connection: ServerConnection) -> Callable[[], Awaitable[None]]:
+    async def end() -> None:
+        await connection.close(CloseCode.POLICY_VIOLATION, OVER_BUDGET)
+
+    return end
 
 
 async def _frames(connection: ServerConnection) -> AsyncIterator[bytes]:

@@ -164,7 +164,7 @@ def small_registry() -> Registry:
                 urgent=urgent,
                 effect=Effect.WRITE,
                 scope="trade",
-                cost=1,
+                cost=0 if urgent else 1,
                 deadline=Deadline.WRITE,
                 since="0.1",
                 params=Order,

@@ -1,5 +1,6 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import anyio
 import orjson
@@ -10,7 +11,9 @@ from hypothesis import strategies as st
 
 from cerberod.rpc import conversation as conversation_module
 from cerberod.rpc.conversation import Conversation, ConversationLimits, Outbox, PeerGone
-from tests.support.small import Daemon, principal, small_daemon
+from cerberod.rpc.limits import BudgetLimits
+from tests.support.small import LIMITS, Daemon, principal, small_daemon
+from tests.support.turns import until
 
 
 def call(id: int, method: str = "test.wait", **params: object) -> bytes:
@@ -27,6 +30,7 @@ class Wire:
         self.reads = anyio.Event()
         self.reads.set()
         self.gone = False
+        self.hung_up = 0
 
     async def frames(self) -> AsyncIterator[bytes]:
         async for frame in self._frames:
@@ -38,6 +42,9 @@ class Wire:
         if self.gone:
             raise PeerGone
         self.answers.append(message)
+
+    async def hang_up(self) -> None:
+        self.hung_up += 1
 
     def ids(self) -> list[int]:
         return [orjson.loads(answer)["id"] for answer in self.answers]
@@ -57,18 +64,20 @@ async def talking(
 ) -> AsyncIterator[tuple[Wire, Conversation, TaskGroup]]:
     wire = Wire()
     session = daemon.dispatcher.open_session(principal())
-    conversation = Conversation(daemon.dispatcher, session, wire.send, ConversationLimits(in_flight, *outbox, waiting))
-    async with anyio.create_task_group() as lasting:
-        daemon.dispatcher.use_lasting(lasting)
-        async with anyio.create_task_group() as group:
+    conversation = Conversation(
+        daemon.dispatcher, session, wire.send, ConversationLimits(in_flight, *outbox, waiting), wire.hang_up
+    )
+    with wire.send_frame, wire._frames:
+        async with anyio.create_task_group() as lasting:
+            daemon.dispatcher.use_lasting(lasting)
+            async with anyio.create_task_group() as group:
 
-            async def run() -> None:
-                await conversation.run(wire.frames(), drain=drain)
+                async def run() -> None:
+                    await conversation.run(wire.frames(), drain=drain)
 
-            group.start_soon(run)
-            yield wire, conversation, lasting
-            wire.close()
-    wire._frames.close()
+                group.start_soon(run)
+                yield wire, conversation, lasting
+                wire.close()
 
 
 async def test_calls_run_at_the_same_time_up_to_the_limit_and_reading_pauses_beyond() -> None:
@@ -270,3 +279,43 @@ async def test_an_outbox_never_exceeds_its_bound_and_loses_nothing(moves: list[i
             assert outbox.queued_bytes <= 40
     assert sorted(sent) == sorted(puts)
     assert outbox.queued_bytes == 0
+
+
+async def test_a_bot_in_debt_runs_fewer_calls_at_once() -> None:
+    budget = BudgetLimits(decay_per_s=1e-3, soft=10, hard=1_000, longest_wait_s=1e9)
+    daemon = small_daemon(limits=replace(LIMITS, budget=budget))
+    daemon.dispatcher.open_session(principal()).budget.charge(1_000, anyio.current_time())
+    with anyio.CancelScope() as scope:
+        async with talking(daemon, in_flight=4, waiting=10) as (wire, _, _lasting):
+            for id in range(3):
+                await wire.send_frame.send(call(id))
+            await wire.send_frame.send(call(9, "test.cancel", what="x", intent="c"))
+            await anyio.wait_all_tasks_blocked()
+            assert (daemon.bench.waiting, daemon.bench.done, wire.ids()) == (1, ["c"], [9])
+            scope.cancel()
+
+
+async def test_a_session_over_budget_hears_so_and_is_hung_up_on_and_its_cancels_are_still_sent() -> None:
+    budget = BudgetLimits(decay_per_s=1e-3, soft=10, hard=100)
+    daemon = small_daemon(limits=replace(LIMITS, budget=budget))
+    async with talking(daemon, drain=True) as (wire, conversation, _):
+        conversation.session.budget.charge(101, anyio.current_time())
+        await wire.send_frame.send(call(1, "test.blob", size=1))
+        await anyio.wait_all_tasks_blocked()
+        assert [orjson.loads(answer)["error"]["code"] for answer in wire.answers] == [-32012]
+        assert wire.hung_up == 1
+        await wire.send_frame.send(call(2, "test.write", what="x", intent="not any more"))
+        await wire.send_frame.send(call(3, "test.cancel", what="x", intent="cancelled"))
+        await anyio.wait_all_tasks_blocked()
+        assert daemon.bench.done == ["cancelled"]
+        assert wire.hung_up == 1
+
+
+async def test_a_session_over_budget_is_hung_up_on_though_it_does_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conversation_module, "LAST_WORDS_S", 0.0)
+    daemon = small_daemon(limits=replace(LIMITS, budget=BudgetLimits(soft=10, hard=100)))
+    async with talking(daemon, drain=False) as (wire, conversation, _):
+        wire.reads = anyio.Event()
+        conversation.session.budget.charge(1e9, anyio.current_time())
+        await wire.send_frame.send(b"{")
+        await until(lambda: wire.hung_up == 1)

@@ -11,6 +11,7 @@ from cerberod.errors import Code, InvalidParams
 from cerberod.ids import Environment
 from cerberod.rpc.dispatch import Finished, Phase, validate
 from cerberod.rpc.envelope import Malformed, Request
+from cerberod.rpc.limits import BudgetLimits
 from cerberod.rpc.registry import Deadline, Effect
 from tests.support.small import CANARY, LIMITS, Daemon, Subtract, principal, small_daemon
 
@@ -235,3 +236,121 @@ def test_problems_name_fields_and_never_values(params: dict[str, Any], fields: l
 
 def test_good_params_come_back_as_their_model() -> None:
     assert validate(Subtract, SUBTRACT) == Subtract(minuend=5, subtrahend=3)
+
+
+TIGHT = BudgetLimits(decay_per_s=1e-3, soft=20, hard=100, error=10, parse_error=60, longest_wait_s=0.0)
+"""Debts that last as long as a test, and turns that nobody waits for."""
+
+
+def in_debt(debt: float) -> Daemon:
+    """Return a daemon with whom the bot of `principal()` stands in debt."""
+    daemon = small_daemon(limits=replace(LIMITS, budget=replace(TIGHT, longest_wait_s=1e9)))
+    daemon.dispatcher.open_session(principal()).budget.charge(debt, anyio.current_time())
+    return daemon
+
+
+def owed(daemon: Daemon) -> float:
+    ((_, budget),) = daemon.dispatcher.budgets
+    return budget.debt(anyio.current_time())
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "cost"),
+    [
+        ("test.subtract", SUBTRACT, 1),
+        ("test.write", {"what": "x"}, 1),
+        ("test.cancel", {"what": "x"}, 0),
+        ("test.cancel", {"no": "such"}, 0),  # even a cancel that is wrong
+        ("test.subtract", {}, 10),
+        ("no.such", {}, 10),
+        ("test.refuse", {}, 1),  # a venue that is down is not the caller's doing
+        ("test.fail", {}, 1),
+    ],
+)
+async def test_what_a_call_costs(method: str, params: Any, cost: int) -> None:
+    daemon = small_daemon(limits=replace(LIMITS, budget=TIGHT))
+    session = daemon.dispatcher.open_session(principal())
+    await ask(daemon, method, params)
+    assert session.budget.debt(anyio.current_time()) == pytest.approx(cost, abs=0.01)
+
+
+@pytest.mark.parametrize(("frame", "cost"), [(b"{", 60), (b"{}", 10), (b"[1,2]", 20), (b'{"result":1,"id":1}', 1)])
+async def test_what_is_no_call_costs_too(frame: bytes, cost: int) -> None:
+    daemon = small_daemon(limits=replace(LIMITS, budget=TIGHT))
+    session = daemon.dispatcher.open_session(principal())
+    await daemon.dispatcher.answer(session, session.read(frame))
+    assert session.budget.debt(anyio.current_time()) == pytest.approx(cost, abs=0.01)
+
+
+async def test_beyond_the_hard_limit_calls_are_refused_and_the_session_is_to_be_closed() -> None:
+    daemon = in_debt(101)
+    refused = await ask(daemon, "test.write", {"what": "x"})
+    assert code(refused) == Code.OVER_BUDGET
+    assert 80_000_000 <= refused["error"]["data"]["retry_after_ms"] <= 81_000_000
+    assert daemon.calls[-1].code == Code.OVER_BUDGET
+    assert daemon.bench.done == []
+    session = daemon.dispatcher.open_session(principal())
+    for frame in (b"{", b'{"result":1,"id":1}', b'{"jsonrpc":"2.0","id":1,"method":"no.such"}'):
+        answer = await daemon.dispatcher.answer(session, session.read(frame))
+        assert answer is not None
+        assert code(orjson.loads(answer)) == Code.OVER_BUDGET
+        assert session.over_budget
+
+
+async def test_a_refusal_adds_nothing_to_the_debt() -> None:
+    daemon = in_debt(101)
+    session = daemon.dispatcher.open_session(principal())
+    for _ in range(5):
+        await ask(daemon, "no.such")
+        await ask(daemon, "test.subtract", SUBTRACT)
+    assert session.budget.debt(anyio.current_time()) == pytest.approx(101, abs=0.1)
+
+
+async def test_no_debt_holds_up_a_cancel() -> None:
+    daemon = in_debt(10_000)
+    answer = await ask(daemon, "test.cancel", {"what": "x", "intent": "c"})
+    assert answer["result"]["outcome"] == "confirmed"
+    assert daemon.bench.done == ["c"]
+
+
+async def test_another_bot_is_not_touched() -> None:
+    daemon = in_debt(10_000)
+    for other in ({"bot_tag": "other"}, {"actor": "mainnet"}, {"client_ip": "10.0.0.1"}):
+        assert "result" in await ask(daemon, "test.subtract", SUBTRACT, **other)
+
+
+async def test_a_turn_too_far_away_is_told_and_not_waited_for() -> None:
+    daemon = small_daemon(limits=replace(LIMITS, budget=TIGHT))
+    session = daemon.dispatcher.open_session(principal())
+    session.budget.charge(50, anyio.current_time())
+    assert "result" in await ask(daemon, "test.subtract", SUBTRACT)  # the first turn is at once
+    busy = await ask(daemon, "test.subtract", SUBTRACT)
+    assert code(busy) == Code.BUSY
+    assert busy["error"]["data"]["retry_after_ms"] > 900_000
+    assert not session.over_budget
+
+
+async def test_a_call_waits_for_its_turn() -> None:
+    budget = replace(TIGHT, decay_per_s=100.0, soft=20, hard=10_000, longest_wait_s=1.0)
+    daemon = small_daemon(limits=replace(LIMITS, budget=budget))
+    session = daemon.dispatcher.open_session(principal())
+    session.budget.charge(1_000, anyio.current_time())
+    started = anyio.current_time()
+    for _ in range(4):
+        assert "result" in await ask(daemon, "test.subtract", SUBTRACT)
+    assert anyio.current_time() - started >= 0.03
+
+
+async def test_one_bot_never_takes_every_slot() -> None:
+    daemon = small_daemon(limits=replace(LIMITS, budget=replace(TIGHT, in_flight=2)))
+    async with anyio.create_task_group() as group:
+        for _ in range(2):
+            group.start_soon(ask, daemon, "test.wait")
+        await anyio.wait_all_tasks_blocked()
+        busy = await ask(daemon, "test.subtract", SUBTRACT)
+        assert (code(busy), busy["error"]["data"]["limit"]) == (Code.BUSY, 2)
+        assert busy["error"]["data"]["retry_after_ms"] > 0
+        assert "result" in await ask(daemon, "test.cancel", {"what": "x"})
+        assert "result" in await ask(daemon, "test.subtract", SUBTRACT, bot_tag="other")
+        daemon.bench.gate.set()
+    assert "result" in await ask(daemon, "test.subtract", SUBTRACT)

@@ -1,4 +1,5 @@
 import os
+import select
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +9,7 @@ import anyio
 import pytest
 
 from cerberod.transport.pipes import Reader, Writer
+from tests.support.turns import until
 
 
 @contextmanager
@@ -96,7 +98,8 @@ async def test_close_is_an_end_of_input_while_nothing_comes() -> None:
             await anyio.wait_all_tasks_blocked()
             reader.close()
         assert got == []
-        os.write(ends[1], b"x")  # lets the thread go
+        os.write(ends[1], b"x")  # lets the thread go; it must be gone before another test gets this descriptor
+        await until(lambda: not select.select([ends[0]], [], [], 0)[0])
 
 
 async def test_messages_are_written_whole_and_in_order() -> None:
