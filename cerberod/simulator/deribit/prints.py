@@ -15,7 +15,7 @@ import anyio.lowlevel
 import numpy as np
 from numpy.typing import NDArray
 
-from cerberod.analytics import options as black76
+from cerberod.analytics.black import black_price
 from cerberod.simulator.chain import Row
 from cerberod.simulator.deribit.instruments import Instrument, TickGrid
 from cerberod.simulator.deribit.quotes import Quotes
@@ -166,7 +166,7 @@ class Tape:
         moneyness = np.log(strike / forward)
         sigma = market.volatility(coin, times.astype(np.float64), years, moneyness)
         distance = np.abs(moneyness) / (sigma * np.sqrt(np.maximum(years, 1e-6)))
-        value = black76.price(forward, strike, years, np.round(sigma, 4), calls) / forward
+        value = black_price(forward, strike, years, np.round(sigma, 4), calls) / forward
         price = _on_grid(instruments[0].grid, value)
         lots = np.maximum(1.0, np.round(-np.log(uniform(keys ^ np.uint64(2), hours)) * 25.0))
         return _OptionGrid(

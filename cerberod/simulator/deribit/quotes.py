@@ -12,7 +12,8 @@ from statistics import median
 
 import numpy as np
 
-from cerberod.analytics import options as black76
+from cerberod.analytics.black import Convention, OptionGreeks, black_76
+from cerberod.analytics.implied import implied_volatility
 from cerberod.simulator.chain import Chain, Row
 from cerberod.simulator.deribit.instruments import Instrument, TickGrid, parse_option_name
 from cerberod.simulator.market import YEAR_MS, Market
@@ -32,7 +33,7 @@ class OptionMarks:
     volatility_pct: FloatArray
     years: FloatArray
     coin_price: FloatArray
-    greeks: black76.Greeks
+    greeks: OptionGreeks
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ class Quotes:
             forward = np.array([row["underlying_price"] for row in rows], dtype=np.float64) * ratio
             volatility_pct = np.array([row["mark_iv"] for row in rows], dtype=np.float64)
         calls = np.array([i.is_call for i in instruments])
-        greeks = black76.greeks(forward, strike, years, volatility_pct / 100.0, calls)
+        greeks = black_76(forward, strike, years, volatility_pct / 100.0, calls, convention=Convention.DERIBIT)
         coin_price = greeks.price / forward
         if chain is not None and recorded:
             coin_price = np.array([chain.rows[i.name]["mark_price"] for i in instruments], dtype=np.float64)
@@ -144,7 +145,7 @@ class Quotes:
         columns = zip(
             instruments,
             *(a.tolist() for a in (m.coin_price, m.forward, m.volatility_pct, m.years)),
-            *(a.tolist() for a in (g.delta, g.gamma, g.vega, g.theta, g.rho)),
+            *(a.tolist() for a in (g.delta, g.gamma.filled(0.0), g.vega, g.theta.filled(0.0), g.rho)),
             strict=True,
         )
         out: dict[str, Mark] = {}
@@ -231,8 +232,8 @@ def _forwards_by_expiry(chain: Chain) -> dict[int, float]:
 def implied_pct(instrument: Instrument, prices: Sequence[Decimal | None], mark: Mark) -> list[float]:
     """Return the implied volatility of each coin price in percent, 0.0 where there is no quote or no solution."""
     dollars = [float(p) * mark.forward if p else 0.0 for p in prices]
-    found = black76.implied_volatility(dollars, mark.forward, instrument.strike, mark.years, instrument.is_call)
-    return [0.0 if np.isnan(v) else round(100.0 * float(v), 2) for v in found]
+    found = implied_volatility(dollars, mark.forward, instrument.strike, mark.years, instrument.is_call)
+    return [round(100.0 * float(v), 2) for v in found.volatility.filled(0.0)]
 
 
 def price_band(grid: TickGrid, option: bool, mark: float) -> tuple[Decimal, Decimal]:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cerberod.analytics import options as black76
+from cerberod.analytics.black import black_price
 from cerberod.simulator.market import ASSETS, DAY_MS, YEAR_MS, Market
 from cerberod.simulator.noise import KNOT_MS
 
@@ -71,7 +71,7 @@ def test_the_surface_offers_no_free_trade(asset: str, seed: int) -> None:
     total = sigma**2 * years
     assert (np.diff(total, axis=0) > 0).all()  # calendar
     strikes = 100.0 * np.exp(moneyness)
-    prices = black76.price(100.0, strikes[None, :], years, sigma, True)
+    prices = black_price(100.0, strikes[None, :], years, sigma, True)
     slopes = np.diff(prices, axis=1) / np.diff(strikes)
     assert (slopes <= 1e-9).all()  # call spreads
     assert (np.diff(slopes, axis=1) >= -1e-9).all()  # butterflies
