@@ -14,7 +14,7 @@ from typing import Any
 
 import anyio
 import orjson
-from jsonschema import Draft202012Validator, FormatChecker  # type: ignore[import-untyped]  # it ships no types
+from jsonschema import Draft202012Validator, FormatChecker
 from websockets.asyncio.client import ClientConnection, connect
 
 from cerberod import __version__, app
@@ -188,9 +188,14 @@ class Client:
 
 
 @asynccontextmanager
-async def connected(daemon: Daemon, *, bot_tag: str = "tester", token: str | None = None) -> AsyncIterator[Client]:
-    """Open a session with a daemon for the length of the block."""
-    async with raw_connection(daemon, bot_tag=bot_tag, token=token) as connection, anyio.create_task_group() as group:
+async def connected(
+    daemon: Daemon, *, bot_tag: str = "tester", token: str | None = None, environment: str | None = None
+) -> AsyncIterator[Client]:
+    """Open a session with a daemon for the length of the block; the operator's token names its environment."""
+    async with (
+        raw_connection(daemon, bot_tag=bot_tag, token=token, environment=environment) as connection,
+        anyio.create_task_group() as group,
+    ):
         client = Client(connection, daemon.replies)
         group.start_soon(client.listen)
         yield client
@@ -199,10 +204,12 @@ async def connected(daemon: Daemon, *, bot_tag: str = "tester", token: str | Non
 
 @asynccontextmanager
 async def raw_connection(
-    daemon: Daemon, *, bot_tag: str = "tester", token: str | None = None
+    daemon: Daemon, *, bot_tag: str = "tester", token: str | None = None, environment: str | None = None
 ) -> AsyncIterator[ClientConnection]:
     """Open a connection on which a test may send what it likes; it reads and checks the answers itself."""
     headers = {"Authorization": f"Bearer {daemon.token if token is None else token}", "X-Bot-Tag": bot_tag}
+    if environment is not None:
+        headers["X-Environment"] = environment
     async with connect(
         daemon.url, additional_headers=headers, compression=None, proxy=None, max_size=None, open_timeout=ANSWER_S
     ) as connection:

@@ -1,0 +1,143 @@
+"""Every method there is, called over the wire: once as it is meant, and with every required field missing or wrong.
+
+The examples stand in one table. A method that is added to the registry fails here until somebody has written down how
+it is called.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from cerberod import app
+from cerberod.errors import Code
+from cerberod.rpc.registry import Method
+from tests.functional.conftest import StartDaemon
+from tests.support.client import Client, Refused, called, check_request, connected
+from tests.support.daemon import ADMIN_TOKEN, Daemon
+from tests.support.simulator import TESTNET, SimulatorProcess
+
+PERPETUAL = {"instrument_name": "BTC-PERPETUAL"}
+ORDER = {**PERPETUAL, "side": "buy", "amount": "10", "price": "1000"}
+WINDOW = {"start": "2026-08-21T00:00:00Z", "end": "2026-08-21T06:00:00Z", "resolution": "60"}
+
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "admin.get_status": {},
+    "admin.halt": {"state": "reduce_only", "reason": "an example"},
+    "admin.query_audit": {"exchange": "deribit", "limit": 10},
+    "admin.resume": {},
+    "admin.settle_intent": {"intent": "lost", "bot_tag": "tester", "outcome": "rejected", "reason": "an example"},
+    "deribit.cancel_all_orders": {"currency": "BTC"},
+    "deribit.cancel_order": {"order_id": "1"},
+    "deribit.edit_order": {"order_id": "1", "amount": "20", "price": "1000.5"},
+    "deribit.get_account_summary": {"currency": "BTC"},
+    "deribit.get_expirations": {"currency": "BTC", "kind": "option"},
+    "deribit.get_historical": {**PERPETUAL, **WINDOW},
+    "deribit.get_index_price": {"index_name": "btc_usd"},
+    "deribit.get_instruments": {"currency": "BTC", "kind": "future"},
+    "deribit.get_open_orders": {"currency": "BTC"},
+    "deribit.get_order": {"order_id": "1"},
+    "deribit.get_orderbook": {**PERPETUAL, "depth": 5},
+    "deribit.get_positions": {"currency": "BTC"},
+    "deribit.get_ticker": PERPETUAL,
+    "deribit.place_order": {**ORDER, "intent": "placed"},
+    "orders.check": {"method": "deribit.place_order", "params": ORDER},
+    "orders.get_outcome": {"intent": "placed"},
+    "orders.list_unresolved": {},
+    "rpc.discover": {},
+    "session.ping": {},
+    "session.whoami": {},
+}
+"""How each method is called; the order that is asked about is filled in."""
+
+ON_THE_ORDER = ("deribit.get_order", "deribit.edit_order", "deribit.cancel_order")
+"""In the order in which they make sense."""
+LAST = ("orders.list_unresolved", "admin.settle_intent", "admin.halt", "admin.resume")
+"""These need a write whose outcome is not known, or stop the trading of others."""
+WRONG: tuple[Any, ...] = ([], {}, 1.5, "", None)
+"""Values of which at least one breaks any field's rule."""
+
+
+def methods() -> list[Method]:
+    return list(app.methods())
+
+
+def test_every_method_has_an_example_that_follows_its_schema() -> None:
+    assert EXAMPLES.keys() == {method.name for method in methods()}
+    for name, params in EXAMPLES.items():
+        check_request(name, params)
+
+
+def is_for_the_operator(name: str) -> bool:
+    return next(method for method in methods() if method.name == name).scope == "admin"
+
+
+async def test_every_method_is_called_and_answers(start_daemon: StartDaemon, simulator: SimulatorProcess) -> None:
+    daemon = start_daemon("serve", LIMIT_WRITE_DEADLINE_S="1", **simulator.keys_of("TESTNET"))
+    before = called.copy()
+    async with (
+        connected(daemon) as bot,
+        connected(daemon, token=ADMIN_TOKEN, environment="testnet") as operator,
+    ):
+
+        async def call(name: str, **changes: Any) -> dict[str, Any]:
+            client = operator if is_for_the_operator(name) else bot
+            return await client.call(name, {**EXAMPLES[name], **changes})
+
+        placed = await call("deribit.place_order")
+        for name in ON_THE_ORDER:
+            await call(name, order_id=placed["order"]["order_id"])
+        for name in sorted(EXAMPLES.keys() - {"deribit.place_order", *ON_THE_ORDER, *LAST}):
+            await call(name)
+        await lose_an_order(bot, simulator)
+        assert (await call("orders.list_unresolved"))["count"] == 1
+        assert (await call("admin.settle_intent"))["outcome"] == "rejected"
+        assert len((await call("admin.halt"))["stops"]) == 1
+        assert (await call("admin.resume"))["stops"] == []
+    assert sorted(called - before) == sorted(EXAMPLES), "not called, or not answered with a result"
+
+
+async def lose_an_order(bot: Client, simulator: SimulatorProcess) -> None:
+    """Place an order whose answer is lost at a venue that cannot tell afterwards."""
+    simulator.fault(verb="drop_answer", environment=TESTNET, method="private/buy")
+    simulator.fault(verb="error", code=11094, environment=TESTNET, method="private/get_*")
+    assert (await bot.call("deribit.place_order", {**ORDER, "intent": "lost"}))["outcome"] == "unknown"
+
+
+def required() -> Iterator[Any]:
+    """Yield every required field of every method, with params that are right but for it."""
+    for method in methods():
+        schema = method.params.model_json_schema()
+        for field in schema.get("required", ()):
+            others = {name: value for name, value in EXAMPLES[method.name].items() if name != field}
+            assert field in EXAMPLES[method.name], f"the example of {method.name} lacks {field}"
+            yield pytest.param(method.name, field, others, schema, id=f"{method.name}-{field}")
+
+
+@pytest.mark.parametrize(("name", "field", "others", "schema"), list(required()))
+async def test_a_required_field_that_is_missing_or_wrong_is_named(
+    shared_daemon: Daemon, name: str, field: str, others: Mapping[str, Any], schema: Mapping[str, Any]
+) -> None:
+    judge = Draft202012Validator(schema)
+    spoiled = [{**others, field: value} for value in WRONG]
+    wrong = [params for params in spoiled if not judge.is_valid(params)]
+    assert wrong, f"no value of WRONG breaks the rule of {field}; add one"
+    operator = {"token": ADMIN_TOKEN, "environment": "testnet"} if is_for_the_operator(name) else {}
+    async with connected(shared_daemon, **operator) as client:
+        for params in [dict(others), *wrong]:
+            with pytest.raises(Refused) as refused:
+                await client.call(name, params, bad=True)
+            assert refused.value.code is Code.INVALID_PARAMS
+            assert field in {each.partition(".")[0] for each in refused.value.fields}, params
+
+
+@pytest.mark.parametrize(
+    "method", [each for each in methods() if each.effect.value != "read"], ids=lambda each: each.name
+)
+async def test_a_field_that_no_method_has_is_named(shared_daemon: Daemon, method: Method) -> None:
+    operator = {"token": ADMIN_TOKEN, "environment": "testnet"} if is_for_the_operator(method.name) else {}
+    async with connected(shared_daemon, **operator) as client:
+        with pytest.raises(Refused) as refused:
+            await client.call(method.name, {**EXAMPLES[method.name], "environment": "mainnet"}, bad=True)
+    assert refused.value.fields == ["environment"]
