@@ -116,7 +116,7 @@ class Resolver:
             async with limiter:
                 ending = await method.finder(services, entry)
         except UpstreamError as error:
-            pursuit.reason = f"{entry.venue}: {error.message.lower()}"
+            pursuit.reason = f"{entry.venue}: {error.data.get('reason', error.message.lower())}"
             return False
         except RpcError as error:
             pursuit.reason = error.message.lower()

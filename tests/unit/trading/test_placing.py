@@ -197,7 +197,9 @@ async def test_after_the_first_byte_every_failure_is_an_unknown_outcome(bench: B
     outcome = await bench.buy(failing(error, after_sent=True), intent="i")
     assert outcome.outcome is Outcome.UNKNOWN
     assert outcome.client_order_id is not None
-    assert "bug" not in outcome.model_dump_json()
+    told = outcome.model_dump_json()
+    assert "bug" not in told
+    assert "nothing was sent" not in told
     again = await bench.buy(confirming, intent="i")
     assert (again.outcome, again.repeated, bench.sends) == ("unknown", True, 1)
     assert [entry.intent for entry in await bench.recorder.unresolved()] == ["i"]

@@ -116,15 +116,21 @@ async def test_a_write_is_pursued_until_the_venue_can_tell(tmp_path: Path, monke
         group.cancel_scope.cancel()
 
 
-async def test_a_venue_that_cannot_tell_is_listed_with_the_reason(tmp_path: Path) -> None:
-    async with desk(tmp_path, answers(None)) as at, anyio.create_task_group() as group:
+@pytest.mark.parametrize(
+    ("says", "reason"),
+    [(None, "deribit cannot tell yet"), (VenueDown("venue", "unreachable"), "deribit: unreachable")],
+)
+async def test_a_venue_that_cannot_tell_is_listed_with_the_reason(
+    says: VenueDown | None, reason: str, tmp_path: Path
+) -> None:
+    async with desk(tmp_path, answers(says)) as at, anyio.create_task_group() as group:
         await group.start(at.resolver.run)
         key = IntentKey("testnet", "bot", "i")
         made = await at.begin("i")
         at.resolver.pursue(made)
         at.resolver.pursue(made)
         await anyio.wait_all_tasks_blocked()
-        assert at.resolver.pursuits[key].reason.endswith("cannot tell yet")
+        assert at.resolver.pursuits[key].reason == reason
         assert [each.intent for each in await at.recorder.unresolved()] == ["i"]
         group.cancel_scope.cancel()
 
