@@ -64,6 +64,17 @@ _CHECKED_BYTES = 64 << 20
 """A journal up to this size is checked whole at start; a bigger one where it is read, so that starting stays quick."""
 
 
+_NOT_ITS_FAULT = {
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_PERM,
+}
+"""Errors of what the file lies on, or of who else has it open. Nobody is to move a good journal away for these."""
+
+
 class JournalRefused(Exception):
     """The journal cannot be used as it is; the text is one line that names the file and the remedy."""
 
@@ -180,6 +191,16 @@ _FILE = (
 )
 
 
+def refusal(path: Path, error: sqlite3.Error) -> JournalRefused:
+    """Say what is to be done about a journal that cannot be opened."""
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF in _NOT_ITS_FAULT:
+        return JournalRefused(f"{path}: cannot be used ({_name(error)}); free the disk, or check its owner and mode")
+    return JournalRefused(
+        f"{path}: damaged or unreadable ({_name(error)}); put a backup in its place, or move it away to start an empty"
+        " one: intents used before would then be free again"
+    )
+
+
 class Journal:
     """The open journal. Used from one thread at a time."""
 
@@ -197,10 +218,7 @@ class Journal:
             journal._prepare(kind)
         except sqlite3.Error as error:
             connection.close()
-            raise JournalRefused(
-                f"{path}: damaged or unreadable ({_name(error)}); put a backup in its place, or move it away to start"
-                " an empty one: intents used before would then be free again"
-            ) from None
+            raise refusal(path, error) from None
         except BaseException:
             connection.close()
             raise

@@ -15,10 +15,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
+from cerberod.audit import files
 from cerberod.audit.record import GENESIS, Anchors, AuditEvent, FileSpan, fingerprint
 from cerberod.audit.writer import AuditLog, AuditRefused, AuditUnwritable
 from cerberod.clock import Clock, iso
-from cerberod.trading.journal import Begin, Change, Entry, IntentKey, Journal, Kind
+from cerberod.trading.journal import Begin, Change, Entry, IntentKey, Journal, Kind, refusal
 
 logger = logging.getLogger("cerberod.records")
 
@@ -162,17 +163,18 @@ def open_records(
     A torn last record is cut and told. Raises `JournalRefused` or `AuditRefused`, each with one line for the operator.
     """
     journal = Journal.open(state_dir / JOURNAL_FILE, kind)
+    log: AuditLog | None = None
     try:
-        records = Records(
-            journal, None if audit_path is None else _open_log(journal, audit_path, key, clock, backup_days), clock
-        )
-    except BaseException:
-        journal.close()
-        raise
-    try:
+        if audit_path is not None:
+            log = _open_log(journal, audit_path, key, clock, backup_days)
+        records = Records(journal, log, clock)
         records.adopt_files()
-    except BaseException:
-        records.close()
+    except BaseException as error:
+        if log is not None:
+            log.close()
+        journal.close()
+        if isinstance(error, sqlite3.Error):
+            raise refusal(journal.path, error) from None
         raise
     return records
 
@@ -182,7 +184,8 @@ def _open_log(journal: Journal, path: Path, key: bytes, clock: Clock, backup_day
     path = path.absolute()
     before = journal.meta("audit_path")
     exists = path.exists() and path.stat().st_size > 0
-    if not exists and before == str(path) and anchors.head.sequence:
+    # A day that has just turned leaves its records in a file of its own: opening the log judges whether all are there.
+    if not exists and before == str(path) and anchors.head.sequence and not files.day_files(path):
         raise AuditRefused(
             f"{path}: is missing or empty, but the journal has seen record {anchors.head.sequence}; put it back, or set"
             " AUDIT_LOG_FILE to a new file, where the chain will go on"

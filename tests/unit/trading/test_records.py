@@ -204,6 +204,44 @@ def test_a_day_that_turned_just_before_the_kill_is_adopted(
     assert whole(tmp_path)
 
 
+def test_a_kill_between_two_days_does_not_stop_the_start(
+    open_again: Opening, tmp_path: Path, clock: ManualClock
+) -> None:
+    """The finished day has its name, and its successor is not there or has no record yet."""
+    for left in (None, b""):
+        records = open_again()
+        begin(records, f"i-{left!r}")
+        records.close()
+        (tmp_path / "audit.jsonl").rename(tmp_path / f"audit-{clock.now():%Y-%m-%d}.jsonl")
+        if left is not None:
+            (tmp_path / "audit.jsonl").write_bytes(left)
+        clock.advance(days=1)
+        open_again().close()
+        assert whole(tmp_path)
+
+
+def test_a_missing_log_stops_the_start_though_finished_days_are_there(
+    open_again: Opening, tmp_path: Path, clock: ManualClock
+) -> None:
+    records = open_again()
+    begin(records)
+    clock.advance(days=1)
+    begin(records, "i-2")
+    records.close()
+    (tmp_path / "audit.jsonl").unlink()
+    with pytest.raises(AuditRefused, match=r"ends at record 1, but the journal has seen record 2"):
+        open_again()
+
+
+def test_a_journal_on_a_full_disk_is_not_called_damaged(open_again: Opening) -> None:
+    records = open_again()
+    begin(records)
+    records.close()
+    with files_end_at(1_000), pytest.raises(JournalRefused, match=r"sqlite: cannot be used \(SQLITE_\w+\); free"):
+        open_again()
+    open_again().close()
+
+
 def test_old_intents_are_forgotten_after_ninety_days(open_again: Opening, clock: ManualClock) -> None:
     records = open_again()
     begin(records)
