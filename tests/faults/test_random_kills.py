@@ -7,6 +7,7 @@ kills hit one state directory, so that whatever one of them left behind is there
 import random  # noqa: TID251 - seeded moments
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ class Bot:
     """The write it has no answer to."""
     answered: list[tuple[Write, dict[str, Any]]] = field(default_factory=list)
     writes: int = 0
+    unknowns: int = 0
 
     def next_write(self, seeded: random.Random) -> Write:
         """Think of a write."""
@@ -58,18 +60,27 @@ class Bot:
                 return Write(method, {"order_id": target, **edit, **intent}, self.tag, [target], float(price))
 
     async def trade(self, connection: ClientConnection, seeded: random.Random) -> None:
-        """Write until the connection ends."""
+        """Write until the connection ends, one after the other."""
+        with suppress(ConnectionClosed):
+            while True:
+                write = self.asked = self.next_write(seeded)
+                reply = await _ask(connection, write.method, write.params)
+                result = reply.get("result")
+                if result is not None and result["outcome"] == "unknown":
+                    result = reply["result"] = await self._learn_outcome(connection, write)
+                self.asked = None
+                self.answered.append((write, reply))
+                self._learn(write, result)
+
+    async def _learn_outcome(self, connection: ClientConnection, write: Write) -> dict[str, Any]:
+        """Wait, as a careful bot does before its next order, until an outcome is known."""
+        self.unknowns += 1
         while True:
-            write = self.asked = self.next_write(seeded)
-            request = {"jsonrpc": "2.0", "id": self.writes, "method": write.method, "params": write.params}
-            try:
-                await connection.send(orjson.dumps(request).decode())
-                reply = orjson.loads(await connection.recv())
-            except ConnectionClosed:
-                return
-            self.asked = None
-            self.answered.append((write, reply))
-            self._learn(write, reply.get("result"))
+            await anyio.sleep(0.1)
+            told = (await _ask(connection, "orders.get_outcome", {"intent": write.intent}))["result"]
+            if told["resolved"]:
+                result: dict[str, Any] = told["result"]
+                return result
 
     def _learn(self, write: Write, result: dict[str, Any] | None) -> None:
         if result is None or result["outcome"] != "confirmed":
@@ -78,6 +89,15 @@ class Bot:
             self.orders.append(result["order"]["order_id"])
         elif write.method != "deribit.edit_order":
             self.orders = [each for each in self.orders if each not in write.targets]
+
+
+async def _ask(connection: ClientConnection, method: str, params: dict[str, Any]) -> dict[str, Any]:
+    request = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+    await connection.send(orjson.dumps(request).decode())
+    while True:
+        reply: dict[str, Any] = orjson.loads(await connection.recv())
+        if "id" in reply:
+            return reply
 
 
 class Kills:
@@ -166,6 +186,7 @@ class Kills:
         rows, orders = self.victim.rows(), self.victim.orders()
         found = {
             **dict(sorted(self.figures.items())),
+            "answered as unknown, learnt later": sum(bot.unknowns for bot in self.bots),
             "intents in the journal": len(rows),
             "of them open": sum(row.outcome in (None, "unknown") for row in rows.values()),
             "orders at the venue": len(orders),

@@ -198,12 +198,14 @@ async def bot_of(victim: Victim, tag: str = BOT) -> AsyncIterator[Client]:
 
 async def final_outcome(client: Client, intent: str) -> dict[str, Any]:
     """Learn by `orders.get_outcome` alone what became of a write."""
-    with anyio.fail_after(30):
+    told: dict[str, Any] = {}
+    with anyio.move_on_after(30):
         while True:
             told = await client.call("orders.get_outcome", {"intent": intent})
             if told["resolved"] or not told["known"]:
                 return told
             await anyio.sleep(0.05)
+    raise AssertionError(f"still not known: {told}")
 
 
 async def require_true(victim: Victim, client: Client, write: Write) -> str:
