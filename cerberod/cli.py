@@ -400,8 +400,8 @@ def _configured(load: Callable[[], T]) -> T:
 # -- audit -------------------------------------------------------------------------------------------------------------
 
 _QUERY_COLUMNS = (
+    "at",  # the first column is never left out
     "seq",
-    "at",
     "kind",
     "environment",
     "actor",

@@ -2,13 +2,13 @@
 
 from typing import Annotated, Literal
 
-from pydantic import StringConstraints, ValidationInfo
+from pydantic import Field, StringConstraints, ValidationInfo
 from pydantic_core import PydanticCustomError
 
-InstrumentName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
-Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9]{2,10}$")]
-CurrencyOrAny = Annotated[str, StringConstraints(pattern=r"^([A-Z0-9]{2,10}|any)$")]
-IndexName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,40}$")]
+InstrumentName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$"), Field(examples=["BTC-PERPETUAL"])]
+Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9]{2,10}$"), Field(examples=["BTC"])]
+CurrencyOrAny = Annotated[str, StringConstraints(pattern=r"^([A-Z0-9]{2,10}|any)$"), Field(examples=["BTC"])]
+IndexName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,40}$"), Field(examples=["btc_usd"])]
 OrderId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 Label = Annotated[str, StringConstraints(pattern=r"^[ -~]{1,64}$")]
 KindName = Literal["future", "option", "spot", "future_combo", "option_combo"]
