@@ -8,7 +8,8 @@ import hashlib
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,6 +96,7 @@ class Daemon:
         self.step = "state"
         """What the start is doing, for whoever waits for it."""
         self.recorder: Recorder | None = None
+        self.resolver: Resolver | None = None
         self.venues: list[Deribit] = []
         self.control_url: str | None = None
         """Where the simulator in this process takes orders; None on real venues."""
@@ -144,7 +146,7 @@ class Daemon:
                 await links.start(resolver.run)
                 async with anyio.create_task_group() as lasting:
                     dispatcher.use_lasting(lasting)
-                    self.recorder, self.dispatcher = recorder, dispatcher
+                    self.recorder, self.resolver, self.dispatcher = recorder, resolver, dispatcher
                     yield dispatcher
                     self._step("stopping")
                     lasting.cancel_scope.cancel()
@@ -230,28 +232,6 @@ class Daemon:
             "records": page.records,
             "next": None if page.next is None else str(page.next),
         }
-
-    def gauges(self) -> dict[str, tuple[str, float]]:
-        """Return what is measured at this moment: name to (help, value)."""
-        found = {
-            "sessions": ("Open sessions.", float(len(list(self.sessions())))),
-            "log_lines_dropped": ("Log lines lost because nobody read them.", float(self.sink.dropped)),
-        }
-        if self.dispatcher is not None:
-            found["calls_running"] = ("Calls in progress.", float(len(self.dispatcher.running)))
-        if self.recorder is not None:
-            recording = self.recorder.statistics()
-            found["recording_healthy"] = ("1 while records can be made durable.", float(recording.healthy))
-            found["records_queued"] = (
-                "Records waiting for a commit.",
-                float(recording.waiting + recording.reads_waiting),
-            )
-            found["records_dropped"] = ("Records of reads dropped.", float(recording.dropped))
-        for venue in self.venues:
-            status = venue.status()
-            name = f"{status.exchange}_{status.env.value}_healthy"
-            found[name] = ("1 while the venue can be used.", float(status.healthy))
-        return found
 
     async def drain(self, hurry: anyio.Event) -> None:
         """Take no more calls; give reads a moment, unless told to hurry, and writes their deadline."""
@@ -383,6 +363,10 @@ async def _simulated(daemon: Daemon, chains: tuple[Path, ...]) -> AsyncIterator[
 
 async def _serve(daemon: Daemon, chains: tuple[Path, ...], announce: Callable[[Ready], None]) -> int:
     # Listeners and metrics are of no use to a daemon on stdio, whose start they would slow down.
+    from prometheus_client.core import Metric
+
+    from cerberod import vitals
+    from cerberod.lag import LoopLag
     from cerberod.metrics import Metrics
     from cerberod.transport.auth import Authenticator, FailureTracker
     from cerberod.transport.http import HttpListener, ParameterRefused, Views
@@ -394,7 +378,22 @@ async def _serve(daemon: Daemon, chains: tuple[Path, ...], announce: Callable[[R
     local_token = new_token()
     authenticator = Authenticator(token_digests(settings, local_token))
     failures = FailureTracker(limits.failed_auth_pause_ms / 1000)
-    metrics = Metrics(daemon.gauges)
+    lag = LoopLag()
+    refusals: Counter[str] = Counter()
+
+    def present() -> Iterator[Metric]:
+        yield from vitals.of_build(__version__, settings.health.git_sha, daemon.phase.value)
+        yield from vitals.of_loop(lag)
+        yield from vitals.of_sessions(daemon.sessions())
+        if daemon.dispatcher is not None:
+            yield from vitals.of_calls(daemon.dispatcher, daemon.clock)
+        if daemon.recorder is not None and daemon.resolver is not None:
+            yield from vitals.of_records(daemon.recorder, daemon.resolver)
+        yield from vitals.of_venues(venue.status() for venue in daemon.venues)
+        yield from vitals.of_log(daemon.sink)
+        yield from vitals.of_door(refusals, http.answers, failures.total)
+
+    metrics = Metrics(present)
 
     async def audit(asked: Mapping[str, str], seen: frozenset[Environment]) -> dict[str, Any]:
         everything = len(seen) == len(Environment)
@@ -432,6 +431,7 @@ async def _serve(daemon: Daemon, chains: tuple[Path, ...], announce: Callable[[R
         assert stop.starting is not None
         with stop.starting:
             await core.start(stop.listen)
+            core.start_soon(lag.watch, daemon.clock)
             async with _state(daemon):
                 _require_free("PORT", listen.host, listen.port)
                 async with (
@@ -439,7 +439,9 @@ async def _serve(daemon: Daemon, chains: tuple[Path, ...], announce: Callable[[R
                     _simulated(daemon, chains),
                     daemon.running(settings.environments(), (metrics.finished,)) as dispatcher,
                 ):
-                    websocket = WebSocketListener(listen, limits, dispatcher, authenticator, daemon.clock, failures)
+                    websocket = WebSocketListener(
+                        listen, limits, dispatcher, authenticator, daemon.clock, failures, refusals
+                    )
                     async with _bound(websocket, "PORT", listen.host, listen.port):
                         daemon.sessions = websocket.sessions
                         stop.starting = None

@@ -4,10 +4,14 @@ It is given one already judged message at a time: our own decoding and our own j
 its decoder takes `NaN` as an id and its default checks cost four times as much. None of its texts reaches the wire.
 """
 
+import warnings
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
-from jsonrpcserver import Success, async_dispatch_to_response
+with warnings.catch_warnings():
+    # It reads its schema at import in a way that the standard library gave up.
+    warnings.simplefilter("ignore", DeprecationWarning)
+    from jsonrpcserver import Success, async_dispatch_to_response
 
 from cerberod.rpc.envelope import Malformed, Request, encode_error
 

@@ -62,6 +62,8 @@ class RecorderStatistics:
     dropped: int
     """Records of reads that were never written."""
     last_commit_ms: float
+    lag_s: float
+    """Age of the oldest record that is not yet durable."""
 
 
 @dataclass(slots=True, eq=False)
@@ -93,6 +95,10 @@ class Recorder:
         self._written = 0
         self._dropped = 0
         self._last_commit_ms = 0.0
+        self._committing = False
+        self._oldest = 0.0
+        self._oldest_behind: float | None = None
+        """When the first record came that the commit under way did not take."""
 
     @property
     def healthy(self) -> bool:
@@ -199,6 +205,7 @@ class Recorder:
             self._dropped += 1
             return
         event.check()
+        self._arrived()
         self._reads.append(event if event.at is not None else replace(event, at=self._clock.now()))
         if len(self._reads) == 1:
             self._wake.set()  # the lane may be waiting without a time limit
@@ -223,6 +230,7 @@ class Recorder:
             records=self._written,
             dropped=self._dropped,
             last_commit_ms=self._last_commit_ms,
+            lag_s=self._clock.monotonic() - self._oldest if self._pending else 0.0,
         )
 
     # -- callers and the lane ------------------------------------------------------------------------------------------
@@ -230,8 +238,20 @@ class Recorder:
     def _put(self, work: _Work) -> None:
         if self._closed:
             raise NotRecordable(_STOPPED)
+        self._arrived()
         self._queue.append(work)
         self._wake.set()
+
+    @property
+    def _pending(self) -> bool:
+        return bool(self._committing or self._queue or self._reads or self._owed)
+
+    def _arrived(self) -> None:
+        """Remember when the oldest record came that is not yet durable."""
+        if not self._pending:
+            self._oldest = self._clock.monotonic()
+        elif self._committing and self._oldest_behind is None:
+            self._oldest_behind = self._clock.monotonic()
 
     async def _through(self, work: _Work) -> None:
         self._put(work)
@@ -318,6 +338,7 @@ class Recorder:
         self._reads.clear()
         items = [*owed, *(work.item for work in works)]
         started = self._clock.monotonic()
+        self._committing, self._oldest_behind = True, started if self._queue else None
         failure: NotDurable | None = None
         try:
             self._written += await anyio.to_thread.run_sync(self._write, items, reads, limiter=self._lane)
@@ -327,9 +348,12 @@ class Recorder:
         except BaseException:
             self._answer(works, NotRecordable(_STOPPED))  # a bug of ours, which ends the daemon
             raise
+        finally:
+            self._committing = False
         self._last_commit_ms = (self._clock.monotonic() - started) * 1000
         if failure is None:
             self._owed.clear()
+            self._oldest = started if self._oldest_behind is None else self._oldest_behind
         else:
             self._keep(works, reads)
         self._tell(failure)

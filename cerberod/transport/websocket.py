@@ -57,8 +57,9 @@ class WebSocketListener:
         authenticator: Authenticator,
         clock: Clock,
         failures: FailureTracker | None = None,
+        refusals: Counter[str] | None = None,
     ) -> None:
-        self.refusals: Counter[str] = Counter()
+        self.refusals: Counter[str] = Counter() if refusals is None else refusals
         """Handshakes refused and connections dropped, by reason."""
         self.failures = FailureTracker(limits.failed_auth_pause_ms / 1000) if failures is None else failures
         self._listen = listen

@@ -115,7 +115,7 @@ def samples(daemon: Daemon) -> dict[tuple[str, Labels], float]:
 async def test_metrics_count_what_was_called(shared_daemon: Daemon) -> None:
     before = samples(shared_daemon)
     async with connected(shared_daemon) as client:
-        open_sessions = samples(shared_daemon)["cerberod_sessions", ()]
+        open_sessions = samples(shared_daemon)["cerberod_sessions", (("environment", "testnet"),)]
         for _ in range(3):
             await client.call("session.ping")
         await client.call("deribit.get_ticker", {"instrument_name": "BTC-PERPETUAL"})
@@ -138,8 +138,8 @@ async def test_metrics_count_what_was_called(shared_daemon: Daemon) -> None:
     assert grown("cerberod_call_duration_seconds_bucket", method="session.ping", le="+Inf") == 3
     assert grown("cerberod_upstream_calls_total", method="deribit.get_ticker") == 1
     assert open_sessions >= 1
-    for gauge in ("cerberod_recording_healthy", "cerberod_deribit_testnet_healthy"):
-        assert after[gauge, ()] == 1
+    assert after["cerberod_recording_healthy", ()] == 1
+    assert after["cerberod_venue_healthy", (("environment", "testnet"), ("venue", "deribit"))] == 1
 
 
 # -- audit -------------------------------------------------------------------------------------------------------------

@@ -412,3 +412,28 @@ async def test_a_bug_in_the_lane_ends_the_daemon_and_answers_everyone(records: R
             await anyio.sleep_forever()
     assert ended.group_contains(ZeroDivisionError, depth=None)
     assert answers == ["recording has stopped"] * 3
+
+
+async def test_the_lag_is_the_age_of_the_oldest_record_that_is_not_durable(
+    records: Records, recorder: Recorder, clock: ManualClock
+) -> None:
+    assert recorder.statistics().lag_s == 0
+    with lane_held(records) as go:
+        async with anyio.create_task_group() as group:
+            group.start_soon(recorder.begin, entry("i-1"), event(intent="i-1"))
+            await anyio.wait_all_tasks_blocked()
+            clock.advance(seconds=2.0)
+            group.start_soon(recorder.begin, entry("i-2"), event(intent="i-2"))
+            await anyio.wait_all_tasks_blocked()
+            clock.advance(seconds=3.0)
+            assert recorder.statistics().lag_s == 5
+            go.set()
+        assert recorder.statistics().lag_s == 0
+    clock.advance(seconds=60.0)
+    with lane_held(records) as go:
+        async with anyio.create_task_group() as group:
+            group.start_soon(recorder.begin, entry("i-3"), event(intent="i-3"))
+            await anyio.wait_all_tasks_blocked()
+            clock.advance(seconds=1.0)
+            assert recorder.statistics().lag_s == 1
+            go.set()
