@@ -39,6 +39,25 @@ class ConversationLimits:
     """Calls read beyond `max_in_flight`, so that a cancel behind them is seen."""
 
 
+class Signal:
+    """Wakes whoever waits for a change. While nobody waits it costs next to nothing, which an event would."""
+
+    def __init__(self) -> None:
+        self._event: anyio.Event | None = None
+
+    async def wait(self) -> None:
+        """Return at the next `tell`."""
+        if self._event is None:
+            self._event = anyio.Event()
+        await self._event.wait()
+
+    def tell(self) -> None:
+        """Wake all who wait now."""
+        if self._event is not None:
+            self._event.set()
+            self._event = None
+
+
 class Outbox:
     """Answers waiting for a peer. Whoever puts one beyond the bound waits; nothing is dropped until the peer leaves."""
 
@@ -48,7 +67,7 @@ class Outbox:
         self._queue: deque[bytes] = deque()
         self._max_messages = max_messages
         self._max_bytes = max_bytes
-        self._changed = anyio.Event()
+        self._changed = Signal()
 
     def __len__(self) -> int:
         return len(self._queue)
@@ -61,7 +80,7 @@ class Outbox:
             return
         self._queue.append(message)
         self.queued_bytes += len(message)
-        self._tell()
+        self._changed.tell()
 
     def _fits(self, message: bytes) -> bool:
         return len(self._queue) < self._max_messages and self.queued_bytes + len(message) <= self._max_bytes
@@ -77,23 +96,39 @@ class Outbox:
         if self._closed:
             return
         self.queued_bytes -= len(self._queue.popleft())
-        self._tell()
+        self._changed.tell()
 
     def close(self) -> None:
         """The peer is gone: forget what is queued and take nothing more."""
         self._closed = True
         self._queue.clear()
         self.queued_bytes = 0
-        self._tell()
+        self._changed.tell()
 
     async def empty(self) -> None:
         """Return once nothing is queued."""
         while self._queue:
             await self._changed.wait()
 
-    def _tell(self) -> None:
-        self._changed.set()
-        self._changed = anyio.Event()
+
+class _Worker:
+    """A task that answers one call after the other, and waits in between."""
+
+    def __init__(self) -> None:
+        self._message: Message | None = None
+        self._given = Signal()
+
+    def give(self, message: Message) -> None:
+        """Let it answer this next."""
+        self._message = message
+        self._given.tell()
+
+    async def taken(self) -> Message:
+        """Wait for a message and take it."""
+        while self._message is None:
+            await self._given.wait()
+        message, self._message = self._message, None
+        return message
 
 
 class Conversation:
@@ -118,7 +153,8 @@ class Conversation:
         self._running = 0
         self._urgent = 0
         self._waiting: deque[Message] = deque()
-        self._changed = anyio.Event()
+        self._spare: _Worker | None = None
+        self._changed = Signal()
 
     async def run(self, frames: AsyncIterator[bytes | str], *, drain: bool) -> None:
         """Serve frames until they end. With `drain`, finish what runs and send it; else reads end at once.
@@ -161,12 +197,29 @@ class Conversation:
     def _start(self, message: Message) -> None:
         if self._group is not None:
             self._running += 1
-            self._dispatcher.group_for(message, self._group).start_soon(self._answer_in_turn, message)
+            group = self._dispatcher.group_for(message, self._group)
+            if group is not self._group:
+                group.start_soon(self._answer_in_turn, message)
+            elif self._spare is not None:
+                spare, self._spare = self._spare, None
+                spare.give(message)
+            else:
+                group.start_soon(self._work, message)
 
     async def _wait_in_line(self, message: Message) -> None:
         self._waiting.append(message)
         while len(self._waiting) > self._limits.max_waiting:
             await self._changed.wait()
+
+    async def _work(self, message: Message) -> None:
+        """Answer one call, and then the next ones as the spare: to start a task costs more than most calls."""
+        worker = _Worker()
+        while True:
+            await self._answer_in_turn(message)
+            if self._spare is not None:
+                return
+            self._spare = worker
+            message = await worker.taken()
 
     async def _answer_in_turn(self, message: Message) -> None:
         try:
@@ -174,7 +227,7 @@ class Conversation:
         finally:
             self._running -= 1
             self._start_waiting()
-            self._tell()
+            self._changed.tell()
 
     def _start_waiting(self) -> None:
         room = self._dispatcher.room(self.session, self._limits.max_in_flight)
@@ -186,11 +239,7 @@ class Conversation:
             await self._answer(message)
         finally:
             self._urgent -= 1
-            self._tell()
-
-    def _tell(self) -> None:
-        self._changed.set()
-        self._changed = anyio.Event()
+            self._changed.tell()
 
     async def _answer(self, message: Message) -> None:
         reply = await self._dispatcher.answer(self.session, message)

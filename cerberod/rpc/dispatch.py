@@ -309,10 +309,11 @@ class Dispatcher:
             if method.effect is Effect.WRITE:  # keeps its own deadline: past the first byte it ends in an outcome
                 result = await method.handler(call, params)
             else:
-                with anyio.fail_after(self._limits.deadlines_s[method.deadline]):
+                due = anyio.current_time() + self._limits.deadlines_s[method.deadline]
+                with anyio.CancelScope(deadline=due) as deadline:
                     result = await method.handler(call, params)
-        except TimeoutError:
-            raise RpcError(Code.DEADLINE_PASSED) from None
+                if deadline.cancelled_caught:
+                    raise RpcError(Code.DEADLINE_PASSED)
         finally:
             current_tally.reset(tally)
             del self.running[call.request_id]
