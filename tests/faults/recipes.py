@@ -1,0 +1,107 @@
+"""How each write is asked for on a bad day, and how its truth is read at the venue.
+
+A write method without a recipe fails the suite: nothing is declared that was never tried on a bad day.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+from tests.support.client import Client
+
+Orders = dict[str, dict[str, Any]]
+"""The venue's orders by their ids."""
+
+_numbers = count(1)
+
+
+@dataclass(slots=True)
+class Asked:
+    """One write with an intent of its own."""
+
+    method: str
+    wire: str
+    """The venue's method that it is sent as."""
+    params: dict[str, Any]
+    done: Callable[[Orders, str | None], bool] = field(default=lambda orders, label: False)
+    """Tells from the venue's orders, and our client order id, whether it was carried out."""
+    asked_before: int = 0
+    """How often the venue had been asked for the same before."""
+
+    @property
+    def intent(self) -> str:
+        return str(self.params["intent"])
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a write is prepared, and what makes it final when it never reached the venue."""
+
+    prepare: Callable[[Client], Awaitable[Asked]]
+    is_cancel: bool = False
+    """A cancel does no harm twice: its repeat is sent again while its outcome is unknown."""
+
+
+def resting(instrument: str = "BTC-PERPETUAL", price: str = "1000") -> dict[str, Any]:
+    """Return the params of an order that will not fill."""
+    return {"instrument_name": instrument, "side": "buy", "amount": "10", "price": price, "intent": _intent()}
+
+
+def _intent() -> str:
+    return f"day-{next(_numbers)}"
+
+
+async def _order(client: Client, instrument: str = "BTC-PERPETUAL") -> str:
+    placed = await client.call("deribit.place_order", resting(instrument))
+    assert placed["outcome"] == "confirmed", placed
+    order_id: str = placed["order"]["order_id"]
+    return order_id
+
+
+async def _place(client: Client) -> Asked:
+    def done(orders: Orders, label: str | None) -> bool:
+        return any(order["label"] == label for order in orders.values())
+
+    return Asked("deribit.place_order", "private/buy", resting(), done=done)
+
+
+async def _edit(client: Client) -> Asked:
+    order_id = await _order(client)
+    params = {"order_id": order_id, "price": "1100", "intent": _intent()}
+    return Asked(
+        "deribit.edit_order",
+        "private/edit",
+        params,
+        lambda orders, label: orders[order_id]["price"] == 1100,
+    )
+
+
+async def _cancel(client: Client) -> Asked:
+    order_id = await _order(client)
+    params = {"order_id": order_id, "intent": _intent()}
+    return Asked(
+        "deribit.cancel_order",
+        "private/cancel",
+        params,
+        lambda orders, label: orders[order_id]["order_state"] == "cancelled",
+    )
+
+
+async def _cancel_all(client: Client) -> Asked:
+    order_id = await _order(client, "ETH-PERPETUAL")
+    params = {"instrument_name": "ETH-PERPETUAL", "intent": _intent()}
+    return Asked(
+        "deribit.cancel_all_orders",
+        "private/cancel_all_by_instrument",
+        params,
+        lambda orders, label: orders[order_id]["order_state"] == "cancelled",
+    )
+
+
+RECIPES: dict[str, Recipe] = {
+    "deribit.place_order": Recipe(_place),
+    "deribit.edit_order": Recipe(_edit),
+    "deribit.cancel_order": Recipe(_cancel, is_cancel=True),
+    "deribit.cancel_all_orders": Recipe(_cancel_all, is_cancel=True),
+}

@@ -1,0 +1,393 @@
+"""Every write method on every kind of bad day, at the venue's end of the line and at the caller's.
+
+Read from the registry: a write that is declared is in here the same day. One real daemon and one real simulator, each
+in a process of its own. On every day all writes are tried one after the other; each reply, the journal, the audit and
+what the venue itself says must tell the same story. The laws are those of `faults.md` 1: an error reply means that the
+venue received nothing, one intent has at most one effect, and an outcome that is not known becomes known.
+"""
+
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import anyio
+import orjson
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+
+from cerberod.app import methods
+from cerberod.errors import Code
+from cerberod.rpc.registry import Effect
+from cerberod.trading.records import JOURNAL_FILE
+from tests.faults.recipes import RECIPES, Asked
+from tests.support.bad_day import BadDay
+from tests.support.client import ANSWER_S, Client, check_reply, connected
+from tests.support.daemon import Daemon
+from tests.support.link import Harm, linked
+from tests.support.simulator import SimulatorProcess
+
+WRITES = [method.name for method in methods() if method.effect is Effect.WRITE]
+RESOLVED_S = 20.0
+"""Longer than any outcome may stay unknown once the venue can tell."""
+
+
+@dataclass(frozen=True)
+class Day:
+    """What goes wrong, and what a caller may be told while it does."""
+
+    rule: dict[str, Any]
+    told: str
+    """The outcome of the reply, or `error`."""
+    effect: bool
+    """Whether the venue carries the write out all the same."""
+    every_request: bool = False
+    """The rule means all requests, not only the write."""
+    cut_first: bool = False
+    """The connection that stands is cut, because new ones are what goes wrong."""
+
+
+CONFIRMED, REJECTED, UNKNOWN, ERROR = "confirmed", "rejected", "unknown", "error"
+
+
+def error(code: int, told: str, *, effect: bool = False) -> Day:
+    return Day({"verb": "error", "code": code, "effect": effect}, told, effect)
+
+
+DAYS: dict[str, Day] = {
+    "answer_twice": Day({"verb": "answer_twice"}, CONFIRMED, True),
+    "clock_behind": Day({"verb": "clock_offset", "ms": -400}, CONFIRMED, True, every_request=True),
+    "refuse": Day({"verb": "refuse"}, ERROR, False, every_request=True, cut_first=True),
+    "status_502": Day({"verb": "status", "status": 502}, ERROR, False, every_request=True, cut_first=True),
+    "status_429": Day({"verb": "status", "status": 429}, ERROR, False, every_request=True, cut_first=True),
+    "cut_before": Day({"verb": "cut_before"}, UNKNOWN, False),
+    "cut_after": Day({"verb": "cut_after"}, UNKNOWN, True),
+    "half_answer": Day({"verb": "half_answer"}, UNKNOWN, True),
+    "garbage": Day({"verb": "garbage"}, UNKNOWN, True),
+    "drop_answer": Day({"verb": "drop_answer"}, UNKNOWN, True),
+    "answer_late": Day({"verb": "answer_late"}, UNKNOWN, True),
+    "silence": Day({"verb": "silence"}, UNKNOWN, False),
+    "rate_limit": Day({"verb": "rate_limit"}, REJECTED, False),
+    "10009_not_enough_funds": error(10009, REJECTED),
+    "10028_too_many_requests": error(10028, REJECTED),
+    "10040_retry": error(10040, REJECTED),
+    "13009_unauthorized": error(13009, REJECTED),
+    "11094_internal_error": error(11094, UNKNOWN),
+    "11094_after_all": error(11094, UNKNOWN, effect=True),
+    "13028_unavailable": error(13028, UNKNOWN),
+    "13028_after_all": error(13028, UNKNOWN, effect=True),
+    "unlisted_code": error(19999, UNKNOWN),
+}
+
+
+@dataclass
+class Tally:
+    """The figures of the whole matrix."""
+
+    cases: int = 0
+    doubled: list[str] = field(default_factory=list)
+    errors_after_a_send: list[str] = field(default_factory=list)
+    unaudited: list[str] = field(default_factory=list)
+
+
+class Desk:
+    """A daemon and the venue it trades on."""
+
+    def __init__(self, folder: Path) -> None:
+        self.simulator = SimulatorProcess(folder / "simulator")
+        self.venue = BadDay(self.simulator)
+        settings = {**self.simulator.keys_of("TESTNET"), "LIMIT_WRITE_DEADLINE_S": "1", "LIMIT_READ_DEADLINE_S": "2"}
+        self.daemon = Daemon(folder / "daemon", "serve", settings=settings, module="tests.support.impatient")
+        self.daemon.announce("connection down")
+        self.daemon.wait_ready()
+        self.tally = Tally()
+
+    async def working(self, client: Client) -> None:
+        """Wait until the daemon can trade again."""
+        with anyio.fail_after(RESOLVED_S):
+            while True:
+                (venue,) = (await client.call("admin.get_status"))["venues"]
+                if venue["healthy"] and venue["reason"] != "clock_unstable":
+                    return
+                await anyio.sleep(0.05)
+
+    async def losses(self, client: Client) -> int:
+        """Return how many connections the daemon has lost."""
+        lost: int = (await client.call("admin.get_status"))["venues"][0]["reconnects"]
+        return lost
+
+    async def has_lost(self, client: Client, before: int) -> None:
+        """Wait until the daemon has noticed that a connection is gone."""
+        with anyio.fail_after(ANSWER_S):
+            while await self.losses(client) == before:  # noqa: ASYNC110 - in another process
+                await anyio.sleep(0.02)
+
+    async def prepare(self, client: Client, method: str) -> Asked:
+        """Bring about what a write acts on, and return the write."""
+        asked = await RECIPES[method].prepare(client)
+        asked.asked_before = self.venue.count(asked.wire)
+        return asked
+
+    def received(self, asked: Asked) -> int:
+        """Return how often the venue has read this very write: no other like it is sent meanwhile."""
+        return self.venue.count(asked.wire) - asked.asked_before
+
+    def journaled(self, intent: str) -> str | None:
+        """Return the outcome that the journal's file has of an intent; None without a row or an outcome."""
+        journal = sqlite3.connect(f"file:{self.daemon.state_dir / JOURNAL_FILE}?mode=ro", uri=True)
+        try:
+            row = journal.execute("SELECT outcome FROM intents WHERE intent = ?", (intent,)).fetchone()
+        finally:
+            journal.close()
+        return None if row is None else row[0]
+
+    def audited(self, *, intent: str = "", request_id: str = "") -> list[dict[str, Any]]:
+        """Return the audit records of an intent or a call, oldest first."""
+        lines = (self.daemon.state_dir / "audit.jsonl").read_bytes().splitlines()
+        return [
+            record
+            for line in lines
+            if (intent or request_id).encode() in line
+            and (record := orjson.loads(line))
+            and (record.get("intent") == intent if intent else record.get("request_id") == request_id)
+        ]
+
+
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    desk = Desk(tmp_path_factory.mktemp("matrix"))
+    try:
+        yield desk
+        desk.daemon.stop()
+    finally:
+        desk.daemon.kill()
+        desk.simulator.kill()
+    desk.daemon.check()
+    tally = desk.tally
+    print(
+        f"\nmatrix: {tally.cases} cases, {len(tally.doubled)} doubled, "
+        f"{len(tally.errors_after_a_send)} error replies after a send, {len(tally.unaudited)} answered and unaudited"
+    )
+
+
+def test_every_write_has_a_recipe() -> None:
+    assert sorted(RECIPES) == WRITES, "say in recipes.py how it is tried on a bad day"
+
+
+@pytest.mark.parametrize("name", DAYS)
+async def test_a_bad_day_at_the_venue(desk: Desk, name: str) -> None:
+    day = DAYS[name]
+    async with connected(desk.daemon) as client:
+        for method in WRITES:
+            await desk.working(client)
+            asked = await desk.prepare(client, method)
+            await suffer(desk, client, day, asked)
+
+
+async def suffer(desk: Desk, client: Client, day: Day, asked: Asked) -> None:
+    """Send one write on a bad day, then let the day pass, and hold all that is said of it against the venue."""
+    venue, is_cancel = desk.venue, RECIPES[asked.method].is_cancel
+    which = {} if day.every_request else {"method": asked.wire, "times": 1}
+    with venue.day(day.rule | which):
+        if day.cut_first:
+            losses = await desk.losses(client)
+            venue.drop()
+            await desk.has_lost(client, losses)
+        losses = await desk.losses(client)
+        reply = await client.ask(asked.method, asked.params)
+        told = reply_of(reply)
+        label = reply.get("result", {}).get("client_order_id")
+        sent = desk.received(asked)
+        assert told == day.told, reply
+        assert sent == (0 if told == ERROR else 1), "an error means nothing sent, anything else one request"
+        note(desk, asked, reply, sent)
+        if told == UNKNOWN:
+            await require_listed(client, asked)
+            if not is_cancel:
+                again = await client.call(asked.method, asked.params)
+                assert (again["outcome"] in (UNKNOWN, CONFIRMED), again["repeated"]) == (True, True)
+                assert desk.received(asked) == 1
+    if day.rule["verb"] == "silence":
+        venue.drop()
+    if day.rule["verb"] in ("silence", "rate_limit"):
+        await desk.has_lost(client, losses)
+    await desk.working(client)
+
+    if told == ERROR:
+        assert asked.done(venue.orders(), label) is False
+        assert (await client.call("orders.get_outcome", {"intent": asked.intent}))["known"] is False
+        assert desk.journaled(asked.intent) is None
+        reply = await client.ask(asked.method, asked.params)
+        assert reply_of(reply) == CONFIRMED, "an intent of which nothing left is free"
+        label = reply["result"]["client_order_id"]
+    elif told == UNKNOWN and not day.effect:
+        if is_cancel:
+            again = await client.call(asked.method, asked.params)
+            assert (again["outcome"], again["repeated"]) == (CONFIRMED, False), (
+                "a cancel of unknown outcome is sent again"
+            )
+        else:
+            venue.let_time_pass(60)
+    final = await final_outcome(client, asked)
+    if told == UNKNOWN and not (is_cancel and not day.effect):
+        await require_pushed(client, asked, final["outcome"])
+    require_one_story(desk, asked, label, final)
+    if day.rule["verb"] == "answer_late":
+        venue.release()
+
+    before = desk.received(asked)
+    again = await client.call(asked.method, asked.params)
+    assert (again["outcome"], again["repeated"]) == (final["outcome"], True)
+    assert desk.received(asked) == before, "a repeat sends nothing"
+    assert before <= 1 + (is_cancel and told == UNKNOWN)
+
+
+def reply_of(reply: dict[str, Any]) -> str:
+    """Return the outcome of a reply, or `error` for one that says that nothing was sent."""
+    if "error" in reply:
+        assert Code(reply["error"]["code"]) is Code.VENUE_DOWN, reply
+        return ERROR
+    return str(reply["result"]["outcome"])
+
+
+def note(desk: Desk, asked: Asked, reply: dict[str, Any], sent: int) -> None:
+    """Count the case, and what must never be."""
+    desk.tally.cases += 1
+    if "error" in reply:
+        if sent:
+            desk.tally.errors_after_a_send.append(asked.intent)
+        return
+    outcomes = [record.get("outcome") for record in desk.audited(intent=asked.intent) if record["kind"] == "outcome"]
+    if reply["result"]["outcome"] not in outcomes:
+        desk.tally.unaudited.append(asked.intent)
+    assert not desk.tally.unaudited
+
+
+async def require_listed(client: Client, asked: Asked) -> None:
+    """An unknown outcome is listed until it is known."""
+    known = await client.call("orders.get_outcome", {"intent": asked.intent})
+    listed = await client.call("orders.list_unresolved")
+    if known["resolved"]:
+        return  # the resolver was quick
+    assert asked.intent in [write["intent"] for write in listed["writes"]] or await resolved(client, asked)
+
+
+async def resolved(client: Client, asked: Asked) -> bool:
+    known: bool = (await client.call("orders.get_outcome", {"intent": asked.intent}))["resolved"]
+    return known
+
+
+async def final_outcome(client: Client, asked: Asked) -> dict[str, Any]:
+    """Wait until the outcome is final, and return what is known."""
+    with anyio.fail_after(RESOLVED_S):
+        while not await resolved(client, asked):  # noqa: ASYNC110 - in another process
+            await anyio.sleep(0.05)
+    return await client.call("orders.get_outcome", {"intent": asked.intent})
+
+
+async def require_pushed(client: Client, asked: Asked, outcome: str) -> None:
+    """The session that asked is told the outcome once it is known."""
+    with anyio.fail_after(ANSWER_S):
+        while True:
+            told = [each["params"] for each in client.pushed if each["params"]["intent"] == asked.intent]
+            if told:
+                break
+            await anyio.sleep(0.02)
+    assert [each["outcome"] for each in told] == [outcome]
+
+
+def require_one_story(desk: Desk, asked: Asked, label: str | None, final: dict[str, Any]) -> None:
+    """The venue, the reply, the journal's file and the audit say the same."""
+    orders = desk.venue.orders()
+    done = asked.done(orders, label)
+    assert final["outcome"] == (CONFIRMED if done else REJECTED), final
+    assert final["result"]["outcome"] == final["outcome"]
+    assert desk.journaled(asked.intent) == final["outcome"]
+    if label is not None:
+        mine = [order for order in orders.values() if order["label"] == label]
+        if len(mine) > 1:
+            desk.tally.doubled.append(asked.intent)
+        assert len(mine) == int(done)
+    records = desk.audited(intent=asked.intent)
+    assert [record["kind"] for record in records if record["kind"] == "request"], records
+    assert [record["outcome"] for record in records if record["kind"] == "outcome"][-1] == final["outcome"]
+
+
+# -- the caller's end of the line ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """What befalls the request on its way to the daemon, or the reply on its way back."""
+
+    harm: Harm
+    back: bool
+    arrives: bool
+    """Whether the request reaches the daemon whole."""
+
+
+TROUBLES = {
+    f"{'reply' if back else 'request'}_{harm}": Trouble(harm, back, arrives=back or harm is Harm.HOLD)
+    for back in (False, True)
+    for harm in Harm
+}
+
+
+@asynccontextmanager
+async def line(desk: Desk) -> AsyncIterator[tuple[Any, Any]]:
+    """Open a session over a link that will go wrong."""
+    headers = {"Authorization": f"Bearer {desk.daemon.token}", "X-Bot-Tag": "tester"}
+    async with (
+        linked("127.0.0.1", desk.daemon.port) as link,
+        connect(link.url, additional_headers=headers, compression=None, proxy=None, close_timeout=1) as bot,
+    ):
+        yield link, bot
+
+
+@pytest.mark.parametrize("name", TROUBLES)
+async def test_trouble_at_the_callers_end(desk: Desk, name: str) -> None:
+    """Whatever becomes of the caller's connection, it learns the truth by asking again under the same intent."""
+    trouble = TROUBLES[name]
+    async with connected(desk.daemon) as client:
+        for method in WRITES:
+            asked = await desk.prepare(client, method)
+            await lose_the_reply(desk, trouble, asked)
+            if trouble.arrives:
+                final = await final_outcome(client, asked)
+                assert final["outcome"] == CONFIRMED
+                require_one_story(desk, asked, final["client_order_id"], final)
+            reply = await client.call(asked.method, asked.params)
+            assert (reply["outcome"], reply["repeated"]) == (CONFIRMED, trouble.arrives)
+            assert desk.received(asked) == 1
+            note(desk, asked, {"result": reply}, 1)
+
+
+async def lose_the_reply(desk: Desk, trouble: Trouble, asked: Asked) -> None:
+    """Send a write over a line that goes wrong, and read what comes of it until the line ends or is given up."""
+    async with line(desk) as (link, bot):
+        way = link.back if trouble.back else link.there
+        way.harm(trouble.harm)
+        request = {"jsonrpc": "2.0", "id": 7, "method": asked.method, "params": asked.params}
+        try:
+            with anyio.fail_after(ANSWER_S):
+                await bot.send(orjson.dumps(request).decode())
+                await way.met()
+                if trouble.harm is Harm.DROP:
+                    return  # nothing will ever come
+                if trouble.harm is Harm.HOLD:
+                    way.release()
+                reply = orjson.loads(await bot.recv())
+        except ConnectionClosed:
+            assert trouble.harm is not Harm.HOLD
+            return
+        assert trouble.harm is Harm.HOLD, reply
+        check_reply(asked.method, reply)
+        assert reply["result"]["outcome"] == CONFIRMED

@@ -1,0 +1,65 @@
+"""The simulator's fault plan as a test writes it, over the control path of a simulator in a process of its own."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.request import Request, urlopen
+
+import orjson
+
+from tests.support.simulator import TESTNET, SimulatorProcess
+
+_ANSWERS_S = 30
+
+
+class BadDay:
+    """What goes wrong at a simulator, and how it is put right again."""
+
+    def __init__(self, simulator: SimulatorProcess) -> None:
+        self._simulator = simulator
+
+    def add(self, verb: str, **more: Any) -> int:
+        """Let matching requests go wrong from now on; return the rule's number."""
+        number: int = self._call("POST", "/faults", {"verb": verb, **more})["id"]
+        return number
+
+    def lift(self, number: int) -> None:
+        self._call("DELETE", f"/faults?id={number}")
+
+    @contextmanager
+    def day(self, *rules: dict[str, Any]) -> Iterator[None]:
+        """Let these rules hold for the length of the block."""
+        numbers = [self.add(**rule) for rule in rules]
+        try:
+            yield
+        finally:
+            for number in numbers:
+                self.lift(number)
+
+    def release(self) -> int:
+        """Let held answers go; return how many there were."""
+        released: int = self._call("POST", "/release", {})["released"]
+        return released
+
+    def drop(self) -> None:
+        """Cut the open connections."""
+        self._call("POST", "/drop", {"environment": TESTNET})
+
+    def let_time_pass(self, seconds: int) -> None:
+        """Move the venue's clock on, for good."""
+        self.add("clock_offset", ms=seconds * 1000)
+
+    def count(self, method: str) -> int:
+        """Return how many requests with this method have been read by the venue."""
+        counts: int = self._call("GET", f"/received?environment={TESTNET}&method={method}")[TESTNET]["count"]
+        return counts
+
+    def orders(self) -> dict[str, dict[str, Any]]:
+        """Return every order of the venue by its id."""
+        return {order["order_id"]: order for order in self._simulator.orders(TESTNET)}
+
+    def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        data = None if body is None else orjson.dumps(body)
+        with urlopen(Request(self._simulator.control + path, data=data, method=method), timeout=_ANSWERS_S) as answer:
+            found: dict[str, Any] = orjson.loads(answer.read())
+        return found
