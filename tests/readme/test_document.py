@@ -7,6 +7,7 @@ import pytest
 
 from cerberod.app import methods
 from cerberod.errors import MESSAGES, Code
+from cerberod.grammar import read_command
 from cerberod.settings.declared import Limits
 from cerberod.simulator.faults import Verb
 from cerberod.trading.orders import Outcome
@@ -73,6 +74,17 @@ def test_the_tree_is_the_repository() -> None:
 def test_nothing_tells_of_the_machine_it_was_written_on() -> None:
     found = re.search(rf"{re.escape(str(Path.home()))}\b|/tmp/|/work\b", document.text())
     assert found is None, found
+
+
+def test_commands_that_are_not_run_can_be_typed_at_least() -> None:
+    lines = [line for block in document.blocks() if block.info == "sh" for line in block.text.splitlines()]
+    commands = [line.split() for line in lines if line.startswith("cerberod ")]
+    assert commands
+    for words in commands:
+        read_command(words[1:])
+    paths = [word for line in lines for word in line.split() if word.endswith(".sh")]
+    assert paths
+    assert [path for path in paths if not (ROOT / path).is_file()] == []
 
 
 # -- tables ------------------------------------------------------------------------------------------------------------

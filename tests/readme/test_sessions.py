@@ -1,5 +1,6 @@
 """The README's sessions, typed as they stand and compared with what is printed there."""
 
+import re
 import shlex
 import shutil
 import subprocess
@@ -7,6 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
@@ -116,6 +118,14 @@ def _messages(text: str) -> list[str]:
             assert messages[-1].startswith("<"), f"cannot be pasted: {line}"
             messages[-1] += line.strip()
     return messages
+
+
+def test_metrics_that_are_told_exist(daemon: Daemon) -> None:
+    with urlopen(f"{daemon.http_url}/metrics", timeout=ENDS_S) as answer:
+        families = re.findall(r"^# TYPE (\S+)", answer.read().decode(), re.MULTILINE)
+    told = re.findall(r"`(cerberod_\w+)`", document.section("## Watching it"))
+    assert told
+    assert [name for name in told if name not in families] == []
 
 
 @needs_curl
