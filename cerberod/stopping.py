@@ -1,7 +1,10 @@
 """How the daemon hears that it is to stop."""
 
+import asyncio
 import logging
 import signal
+from collections.abc import Callable
+from types import FrameType
 
 import anyio
 from anyio.abc import TaskStatus
@@ -24,16 +27,20 @@ class Stop:
     async def listen(self, *, task_status: TaskStatus[None]) -> None:
         """Turn the first signal into a request, a second one into haste. A start that is not done is given up.
 
-        Afterwards the process only ends, and a late signal must not turn its exit code into another one.
+        Signals are never left to their default action again, not even for the moment in which the loop ends: a late
+        one would turn the exit code of an orderly stop into another.
         """
+        loop = asyncio.get_running_loop()
+
+        def heard(number: int, frame: FrameType | None) -> None:
+            loop.call_soon_threadsafe(self._take, signal.Signals(number))
+
+        _set_handler(heard)
+        task_status.started()
         try:
-            with anyio.open_signal_receiver(*STOPPING, *IGNORED) as signals:
-                task_status.started()
-                async for number in signals:
-                    self._take(number)
+            await anyio.sleep_forever()
         finally:
-            for number in (*STOPPING, *IGNORED):
-                signal.signal(number, signal.SIG_IGN)
+            _set_handler(signal.SIG_IGN)
 
     def _take(self, number: signal.Signals) -> None:
         if number in IGNORED:
@@ -45,3 +52,8 @@ class Stop:
         self.requested.set()
         if self.starting is not None:
             self.starting.cancel()
+
+
+def _set_handler(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
+    for number in (*STOPPING, *IGNORED):
+        signal.signal(number, handler)

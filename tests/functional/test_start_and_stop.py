@@ -55,35 +55,41 @@ def kinds(daemon: Daemon) -> list[str]:
     return [orjson.loads(line)["kind"] for line in (daemon.state_dir / "audit.jsonl").read_bytes().splitlines()]
 
 
+@pytest.fixture
+def bare(start_daemon: StartDaemon) -> Daemon:
+    """A daemon that has no keys and therefore never connects to anything: it starts faster than a simulation."""
+    return start_daemon("serve", DERIBIT_URL_TESTNET="ws://127.0.0.1:1")
+
+
 # -- stopping ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_an_idle_daemon_ends_its_sessions_and_exits_with_0(daemon: Daemon, number: signal.Signals) -> None:
-    async with connected(daemon) as first, connected(daemon) as second:
-        assert await aside(daemon.stop, number) == 0
+async def test_an_idle_daemon_ends_its_sessions_and_exits_with_0(bare: Daemon, number: signal.Signals) -> None:
+    async with connected(bare) as first, connected(bare) as second:
+        assert await aside(bare.stop, number) == 0
         for client in (first, second):
             await client.connection.wait_closed()
             assert client.connection.close_code == GOING_AWAY
-    assert (kinds(daemon)[0], kinds(daemon)[-1]) == ("start", "stop")
-    assert daemon.logged[-1]["message"] == "stopped"
+    assert (kinds(bare)[0], kinds(bare)[-1]) == ("start", "stop")
+    assert bare.logged[-1]["message"] == "stopped"
 
 
-def test_signals_up_to_the_very_end_do_not_change_how_it_ends(daemon: Daemon) -> None:
-    while daemon.process.poll() is None:
-        daemon.process.send_signal(signal.SIGTERM)
+def test_signals_up_to_the_very_end_do_not_change_how_it_ends(bare: Daemon) -> None:
+    while bare.process.poll() is None:
+        bare.process.send_signal(signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
-            daemon.process.wait(0.001)
-    assert daemon.wait() == 0
-    assert kinds(daemon)[-1] == "stop"
+            bare.process.wait(0.001)
+    assert bare.wait() == 0
+    assert kinds(bare)[-1] == "stop"
 
 
-async def test_signals_that_ask_for_nothing_are_ignored(daemon: Daemon) -> None:
-    async with connected(daemon) as client:
+async def test_signals_that_ask_for_nothing_are_ignored(bare: Daemon) -> None:
+    async with connected(bare) as client:
         for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGPIPE):
-            daemon.process.send_signal(number)
+            bare.process.send_signal(number)
             if number is not signal.SIGPIPE:
-                await aside(daemon.wait_logged, message="signal ignored", signal=number.name)
+                await aside(bare.wait_logged, message="signal ignored", signal=number.name)
         await client.call("session.ping")
 
 
@@ -262,17 +268,17 @@ def test_a_state_directory_of_somebody_else_is_refused(cerberod: Cerberod, tmp_p
     assert "belongs to user 12345" in refused(cerberod, state)
 
 
-def test_a_missing_state_directory_is_made_for_nobody_else(daemon: Daemon) -> None:
-    assert stat.S_IMODE(daemon.state_dir.stat().st_mode) == 0o700
-    for file in daemon.state_dir.iterdir():
+def test_a_missing_state_directory_is_made_for_nobody_else(bare: Daemon) -> None:
+    assert stat.S_IMODE(bare.state_dir.stat().st_mode) == 0o700
+    for file in bare.state_dir.iterdir():
         assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
 
 
-def test_a_second_daemon_of_another_kind_names_the_first(cerberod: Cerberod, daemon: Daemon) -> None:
-    words = ("stdio", "--env", "testnet", "--bot-tag", "second", "--sim")
-    ran = cerberod(*words, STATE_DIR=str(daemon.state), LOG_LEVEL="warning")
+def test_a_second_daemon_of_another_kind_names_the_first(cerberod: Cerberod, bare: Daemon) -> None:
+    words = ("stdio", "--env", "testnet", "--bot-tag", "second")
+    ran = cerberod(*words, STATE_DIR=str(bare.state), LOG_LEVEL="warning")
     assert (ran.returncode, ran.stdout) == (78, "")
-    assert f"in use by process {daemon.process.pid};" in only_line(ran.stderr)
+    assert f"in use by process {bare.process.pid};" in only_line(ran.stderr)
 
 
 @pytest.mark.parametrize("setting", ["PORT", "HTTP_PORT"])
@@ -288,21 +294,21 @@ def test_a_port_in_use_is_found_before_anything_is_started(cerberod: Cerberod, s
     assert [file.name for file in state.iterdir()] == ["lock"]
 
 
-def test_a_torn_record_is_cut_and_told_and_the_chain_goes_on(daemon: Daemon) -> None:
-    daemon.stop()
-    file = daemon.state_dir / "audit.jsonl"
+def test_a_torn_record_is_cut_and_told_and_the_chain_goes_on(bare: Daemon) -> None:
+    bare.stop()
+    file = bare.state_dir / "audit.jsonl"
     whole = file.read_bytes()
     last = whole.splitlines(keepends=True)[-1]
     for torn in (last[:1], last[: len(last) // 2], last[:-1]):
         file.write_bytes(whole + torn)  # as a power cut leaves it: begun, and nobody was told that it was done
-        daemon.restart()
-        mended = daemon.wait_logged(message="the audit log was mended")
+        bare.restart()
+        mended = bare.wait_logged(message="the audit log was mended")
         assert mended["detail"]["what"]
-        daemon.stop()
+        bare.stop()
         whole = file.read_bytes()
-        assert "repair" in kinds(daemon)
-    assert kinds(daemon).count("repair") == 3
-    daemon.announce("the audit log was mended")
+        assert "repair" in kinds(bare)
+    assert kinds(bare).count("repair") == 3
+    bare.announce("the audit log was mended")
 
 
 async def test_a_full_disk_stops_writes_and_nothing_else(daemon: Daemon) -> None:
