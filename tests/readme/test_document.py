@@ -48,7 +48,7 @@ def test_links_within_the_document_lead_somewhere() -> None:
 def test_every_file_that_is_named_exists() -> None:
     named = {
         word
-        for word in re.findall(r"[\w./]+", document.text())
+        for word in re.findall(r"[\w./-]+", document.text())
         if re.match(r"(tests|scripts|systemd|cerberod|\.ci)/", word)
     }
     assert named
