@@ -8,6 +8,7 @@ import numpy as np
 import orjson
 import pytest
 
+from cerberod.analytics.chain import OptionChain, make_chain
 from cerberod.analytics.smile import Smile, make_smile
 
 RECORDED_AT_MS = 1_787_370_645_199
@@ -42,3 +43,19 @@ def recorded_smiles(recorded_rows: list[dict[str, Any]]) -> dict[str, Smile]:
         for expiry, rows in by_expiry.items()
         if len(rows) > 1
     }
+
+
+@pytest.fixture
+def recorded_chain(recorded_rows: list[dict[str, Any]]) -> OptionChain:
+    names = [row["instrument_name"] for row in recorded_rows]
+    return make_chain(
+        as_of_ms=RECORDED_AT_MS,
+        spot=float(np.median([row["estimated_delivery_price"] for row in recorded_rows])),
+        expiry_ms=[expiry_ms(name) for name in names],
+        strike=[float(name.split("-")[2]) for name in names],
+        is_call=[name.endswith("-C") for name in names],
+        forward=[row["underlying_price"] for row in recorded_rows],
+        volatility=[row["mark_iv"] / 100.0 for row in recorded_rows],
+        open_interest=[row["open_interest"] for row in recorded_rows],
+        volume=[row["volume"] for row in recorded_rows],
+    )
