@@ -50,7 +50,6 @@ async def test_on_a_full_disk_orders_are_refused_cancels_go_out_and_what_is_owed
     start_daemon: StartDaemon, simulator: SimulatorProcess
 ) -> None:
     daemon = start_daemon("serve", **simulator.keys_of("TESTNET"))
-    daemon.announce("cannot record", "recording works again")
     audit = daemon.state_dir / "audit.jsonl"
     free = resource.prlimit(daemon.process.pid, resource.RLIMIT_FSIZE)
     async with connected(daemon) as client:
@@ -73,6 +72,8 @@ async def test_on_a_full_disk_orders_are_refused_cancels_go_out_and_what_is_owed
 
         resource.prlimit(daemon.process.pid, resource.RLIMIT_FSIZE, free)
         await until_ready(daemon, "ready")
+        loud = [each["message"] for each in daemon.logged if each["level"] in ("warning", "error")]
+        assert loud == ["cannot record", "recording works again"]
         await place(client, "during")
         kinds = [(each["kind"], each.get("intent")) for each in (await client.call("admin.query_audit", {}))["records"]]
     assert ("outcome", "cancel") in kinds, "what was owed was not written"
