@@ -131,7 +131,6 @@ class Placing:
 
     async def place(self, call: Call, params: P, prepare: Prepare[P, O], model: type[O], *, urgent: bool = False) -> O:
         """Run one write to its outcome. Raises `RpcError` only while nothing has left the process."""
-        principal = call.principal
         given = params.intent is not None
         intent = params.intent or new_intent()
         params = params.model_copy(update={"intent": intent})
@@ -140,18 +139,30 @@ class Placing:
             known = await self._find(request) if given else None
             if known is not None and not (urgent and not known.resolved and known.params_digest == request.digest):
                 return await self._tell_again(request, known, model)
-            give_up_at = anyio.current_time() + self._deadline_s
-            with anyio.CancelScope(deadline=give_up_at) as preparing:
-                plan = await prepare(call, params)
-            if preparing.cancelled_caught:
-                raise RpcError(Code.DEADLINE_PASSED)
-            if denied := plan.denied or self._stopped(principal, plan, urgent=urgent):
-                return await self._deny(request, denied, model)
-            if known is None:
-                entry = await self._record_intent(request, plan)
-                if entry is not None:
-                    return await self._tell_again(request, entry, model)
-            return await self._send(request, plan, model, give_up_at)
+            try:
+                return await self._go(request, params, prepare, model, known)
+            except RpcError:
+                if known is None:
+                    raise
+                # Nothing left this time; what was sent before is still not known, and an error would deny it.
+                return await self._tell_again(request, known, model)
+
+    async def _go(
+        self, request: "_Request", params: P, prepare: Prepare[P, O], model: type[O], known: Entry | None
+    ) -> O:
+        """Prepare, record and send. `known` is the record of a cancel that is sent again."""
+        give_up_at = anyio.current_time() + self._deadline_s
+        with anyio.CancelScope(deadline=give_up_at) as preparing:
+            plan = await prepare(request.call, params)
+        if preparing.cancelled_caught:
+            raise RpcError(Code.DEADLINE_PASSED)
+        if denied := plan.denied or self._stopped(request.call.principal, plan, urgent=request.urgent):
+            return await self._deny(request, denied, model)
+        if known is None:
+            entry = await self._record_intent(request, plan)
+            if entry is not None:
+                return await self._tell_again(request, entry, model)
+        return await self._send(request, plan, model, give_up_at)
 
     def _stopped(self, principal: Principal, plan: Plan[O], *, urgent: bool) -> tuple[Reason, ...]:
         stop = self._guard.strictest(principal.environment.value, plan.venue, principal.bot_tag)
@@ -282,9 +293,12 @@ class Placing:
         request.call.recorded = True
         try:
             with anyio.CancelScope(shield=True):
-                await self._recorder.conclude(*request.key, ending.outcome.value, result, event)
+                final = await self._recorder.conclude(*request.key, ending.outcome.value, result, event)
+                standing = None if final or request.unrecorded else await self._recorder.find(*request.key)
         except NotRecordable:
-            outcome = outcome.model_copy(update={"recorded": False})
+            outcome, standing = outcome.model_copy(update={"recorded": False}), None
+        if standing is not None and standing.result:  # somebody else has ended it, and one intent has one outcome
+            return model.model_validate(dict(standing.result), strict=False)
         if request.unrecorded:
             return outcome.model_copy(update={"recorded": False})
         if ending.outcome is not Outcome.UNKNOWN:
@@ -294,7 +308,9 @@ class Placing:
         return outcome
 
     async def _release(self, request: "_Request", failure: RpcError) -> None:
-        """Free the intent of a write of which nothing left the process."""
+        """Free the intent of a write of which nothing left the process, this time or ever."""
+        if request.entry is None:
+            return
         event = request.event(EventKind.REFUSED, code=int(failure.code))
         request.call.recorded = True
         try:

@@ -13,6 +13,7 @@ import pytest
 from pydantic import Field
 
 from cerberod.audit.query import AuditQuery, query
+from cerberod.audit.record import AuditEvent, EventKind
 from cerberod.clock import SystemClock
 from cerberod.errors import BadVenueData, Code, ConnectionLost, RpcError, VenueDown, VenueRefused
 from cerberod.ids import Environment
@@ -294,6 +295,46 @@ async def test_a_cancel_is_sent_again_while_its_outcome_is_unknown(bench: Bench)
     assert (await bench.buy(lost, intent="c", urgent=True)).repeated
     assert bench.sends == 2
     assert await bench.recorder.unresolved() == []
+
+
+async def cut_off(bench: Bench) -> None:
+    """Leave a cancel in the journal of which the first byte is out and nothing else is known, as a kill does."""
+
+    async def stuck(sent: Sent) -> Ending:
+        sent.mark()
+        scope.cancel()
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    with anyio.CancelScope() as scope:
+        await bench.buy(stuck, intent="i", urgent=True)
+
+
+@pytest.mark.parametrize("error", [VenueDown("venue", "down"), RpcError(Code.DEADLINE_PASSED)])
+async def test_a_repeated_cancel_that_cannot_be_sent_does_not_forget_the_first(bench: Bench, error: RpcError) -> None:
+    await cut_off(bench)
+    again = await bench.buy(failing(error, after_sent=False), intent="i", urgent=True)
+    assert (again.outcome, again.repeated) == ("unknown", True), "an error would say that nothing was ever sent"
+    entry = await bench.entry("i")
+    assert entry is not None, "the first may have been done: it stays listed"
+    assert entry.outcome is None
+    assert (await bench.buy(confirming, intent="i", urgent=True)).outcome is Outcome.CONFIRMED
+
+
+async def test_who_concludes_second_tells_the_outcome_that_stands(bench: Bench) -> None:
+    await bench.buy(failing(ConnectionLost("venue"), after_sent=True), intent="i", urgent=True)
+
+    async def overtaken(sent: Sent) -> Ending:
+        sent.mark()
+        result = {"outcome": "rejected", "intent": "i", "client_order_id": None}
+        event = AuditEvent(EventKind.OUTCOME, outcome="rejected")
+        assert await bench.recorder.conclude("testnet", "bot", "i", "rejected", result, event)
+        return Ending(Outcome.CONFIRMED)
+
+    assert (await bench.buy(overtaken, intent="i", urgent=True)).outcome is Outcome.REJECTED
+    entry = await bench.entry("i")
+    assert entry is not None
+    assert entry.outcome == "rejected"
 
 
 async def test_an_order_whose_outcome_is_unknown_is_never_sent_again(bench: Bench) -> None:
