@@ -29,21 +29,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(DESCRIPTORS, hard) if hard > 0 else DESCRIPTORS, hard))
     earlier = orjson.loads(options.compare.read_bytes()) if options.compare else None
-    try:
-        figures = _measure(options.only or list(ROWS), quick=options.quick)
-    except BenchFailed as failure:
-        print(f"==> {failure}", file=sys.stderr)
-        return 1
+    figures, failed = _measure(options.only or list(ROWS), quick=options.quick)
     if options.json:
         options.json.write_bytes(orjson.dumps(figures, option=orjson.OPT_INDENT_2) + b"\n")
     if earlier is not None:
         print("\n" + report.comparison(earlier, figures))
-    return 0
+    return 1 if failed else 0
 
 
-def _measure(rows: Sequence[str], *, quick: bool) -> dict[str, object]:
+def _measure(rows: Sequence[str], *, quick: bool) -> tuple[dict[str, object], list[str]]:
+    """Measure; return the figures, and the rows that could not be measured."""
     cores = sorted(os.sched_getaffinity(0))
     results: list[Result] = []
+    failed: list[str] = []
     with ExitStack() as stack:
         bench = Bench(QUICK if quick else FULL, cores, stack)
         machine = describe(bench.folder) | {"quick": quick}
@@ -52,13 +50,17 @@ def _measure(rows: Sequence[str], *, quick: bool) -> dict[str, object]:
         for name, row in ROWS.items():
             if name in rows:
                 bench.tell(name)
-                results += row(bench)
+                try:
+                    results += row(bench)
+                except BenchFailed as failure:
+                    bench.tell(f"{name} could not be measured: {failure}")
+                    failed.append(name)
     print(f"{machine['date']}, {machine['cpu']}, {machine['cores_usable']} cores, {machine['python']}")
     print(f"git {machine['git_sha'] or 'unknown'}{', with changes' if machine['git_changed'] else ''}\n")
-    print(report.table(results))
+    print(report.table(results) if results else "Nothing could be measured.")
     if told := report.notes(results):
         print("\n" + told)
-    return report.as_json(results, machine)
+    return report.as_json(results, machine), failed
 
 
 def _read(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -1,5 +1,6 @@
 """What every row is given: cores, durations, and servers started when first needed and stopped in the end."""
 
+import re
 import secrets
 import sys
 import tempfile
@@ -16,6 +17,7 @@ from scripts.bench.processes import BenchFailed, Child, run_job
 
 RIVALS = Path(__file__).parent / "rivals"
 EMPTY_S = 30.0
+_SESSIONS = re.compile(rb"^cerberod_sessions(?:\{.*\})? (.+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,8 @@ class Server:
         started = time.monotonic()
         while time.monotonic() < started + EMPTY_S:
             with urlopen(f"http://127.0.0.1:{self.http_port}/metrics", timeout=EMPTY_S) as response:
-                if b"\ncerberod_sessions 0.0\n" in response.read():
+                open_sessions = [float(count) for count in _SESSIONS.findall(response.read())]
+                if open_sessions and not any(open_sessions):
                     return time.monotonic() - started
             time.sleep(0.05)
         raise BenchFailed(f"sessions are still open {EMPTY_S:g} s after their clients have gone")

@@ -18,6 +18,7 @@ from scripts.bench.wire import handshake, text_frame
 
 _CHUNK = 1 << 18
 _UP_S = 1.0
+_HANDSHAKE_S = 5.0
 _AGAIN_S = 0.05
 """How long a client that was thrown out waits before it is back."""
 
@@ -71,14 +72,16 @@ class Storm:
         self._back: list[tuple[float, Manner]] = []
         for manner in MANNERS:
             for _ in range(manner.share * clients // 100 if manner.name in kinds else 0):
-                self._come(manner)
+                self._back.append((0.0, manner))
 
     def _come(self, manner: Manner) -> None:
         connection = socket.create_connection(("127.0.0.1", self._port))
         if manner.opens:
+            connection.settimeout(_HANDSHAKE_S)
             connection.sendall(self._hello)
-            while not connection.recv(_CHUNK).endswith(b"\r\n\r\n"):
-                pass
+            if not connection.recv(_CHUNK).startswith(b"HTTP/1.1 101 "):
+                connection.close()
+                raise ConnectionRefusedError
         connection.setblocking(False)
         self._clients[connection.fileno()] = Bad(manner, connection, memoryview(manner.data))
         events = select.EPOLLOUT | (select.EPOLLIN if manner.reads else 0)
