@@ -148,6 +148,13 @@ def test_every_fault_is_told() -> None:
     assert sorted(verbs) == sorted(verb.value for verb in Verb)
 
 
+def test_every_failure_is_held_by_a_test() -> None:
+    for row in document.rows("### What you see when"):
+        tests = ticked(row[-1])
+        assert tests, row[0]
+        assert [name for name in tests if not (ROOT / "tests" / name).is_file()] == []
+
+
 @pytest.mark.parametrize("heading", ["### Errors", "### What you see when", "### Who could do what"])
 def test_tables_are_whole(heading: str) -> None:
     rows = document.rows(heading)
