@@ -1,8 +1,11 @@
 """Settings every test shares: options, one event loop flavour, and where recorded venue answers lie."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.support.guards import no_blocking_calls, only_loopback
 
 RECORDED = Path(__file__).resolve().parents[2] / "shared" / "recorded"
 
@@ -11,6 +14,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("cerberod")
     group.addoption("--kills", type=int, default=0, help="how often to kill a daemon whose bots trade; a few if 0")
     group.addoption("--seed", type=int, default=1, help="where chance begins in tests that take one")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def guards() -> Iterator[None]:
+    """Nothing of ours blocks the event loop, and nothing leaves this machine."""
+    with no_blocking_calls(), only_loopback():
+        yield
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ to one of them measures what that costs the start.
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -55,7 +56,7 @@ class Recorded:
         site.mkdir()
         (site / "sitecustomize.py").write_text(RECORDER, encoding="ascii")
         self.file = folder / "modules"
-        self.settings = {"PYTHONPATH": f"{site}{os.pathsep}{ROOT}", "MODULES_FILE": str(self.file)}
+        self.settings: dict[str, Any] = {"PYTHONPATH": f"{site}{os.pathsep}{ROOT}", "MODULES_FILE": str(self.file)}
 
     @property
     def modules(self) -> set[str]:

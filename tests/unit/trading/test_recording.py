@@ -99,16 +99,23 @@ async def test_a_write_is_begun_concluded_and_found(recorder: Recorder, tmp_path
     assert whole(tmp_path)
 
 
+def found_in_copy(folder: Path) -> Entry | None:
+    """Look for the entry in a copy of the journal as it stands on disk now."""
+    copy = folder / "copy"
+    copy.mkdir()
+    for name in (JOURNAL_FILE, JOURNAL_FILE + "-wal"):
+        (copy / name).write_bytes((folder / name).read_bytes())
+    journal = Journal.open(copy / JOURNAL_FILE, "live")
+    try:
+        return journal.find(entry().key)
+    finally:
+        journal.close()
+
+
 async def test_a_begin_that_returned_is_on_disk(recorder: Recorder, tmp_path: Path) -> None:
     """Another process that looks now, as after a kill, finds the intent and its audit record."""
     await recorder.begin(entry(), event())
-    copy = tmp_path / "copy"
-    copy.mkdir()
-    for name in (JOURNAL_FILE, JOURNAL_FILE + "-wal"):
-        (copy / name).write_bytes((tmp_path / name).read_bytes())
-    journal = Journal.open(copy / JOURNAL_FILE, "live")
-    assert journal.find(entry().key) == entry()
-    journal.close()
+    assert found_in_copy(tmp_path) == entry()
     assert kinds(tmp_path) == ["request"]
 
 
@@ -379,11 +386,15 @@ async def test_a_failed_sync_is_final_and_reads_of_the_journal_go_on(
     assert await recorder.find(*KEY_OF, "i-1") == entry()
 
 
+@pytest.fixture
+def unaudited(tmp_path: Path, clock: ManualClock) -> Records:
+    return open_records(tmp_path, None, KEY, "live", clock, 30)
+
+
 async def test_without_an_audit_log_the_journal_works_and_mainnet_is_refused(
-    tmp_path: Path, clock: ManualClock
+    unaudited: Records, clock: ManualClock, tmp_path: Path
 ) -> None:
-    records = open_records(tmp_path, None, KEY, "live", clock, 30)
-    async with recording(records, clock) as recorder:
+    async with recording(unaudited, clock) as recorder:
         assert await recorder.begin(entry(), event()) is None
         await recorder.note(event())
         recorder.note_later(event(EventKind.READ))
