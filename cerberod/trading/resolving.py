@@ -23,7 +23,7 @@ from cerberod.trading.recording import NotRecordable, Recorder
 
 logger = logging.getLogger("cerberod.trading")
 
-FIRST_ROUND_S = 8.0
+FIRST_ROUND_S = 7.0
 """How long a start may wait for outcomes, so that whatever happened it is ready within ten seconds in all."""
 ASKING_AT_ONCE = 4
 EAGER_POLLS = 30
