@@ -76,6 +76,7 @@ async def prepared(victim: Victim, method: str) -> Write:
     return Write(method, params, targets=orders[:1])
 
 
+@pytest.mark.promise("P1", "P2", "P4", "P8")
 @pytest.mark.parametrize("method", WRITES)
 @pytest.mark.parametrize("point", [point for point in Point if point not in TORN])
 async def test_a_write_cut_off_anywhere_is_known_when_the_daemon_is_back(
@@ -103,6 +104,7 @@ async def test_a_write_cut_off_anywhere_is_known_when_the_daemon_is_back(
     victim.require_journaled()
 
 
+@pytest.mark.promise("P1", "P2", "P4", "P8")
 @pytest.mark.parametrize("point", sorted(TORN))
 async def test_a_record_torn_by_the_kill_is_cut_and_told(victim: Victim, point: Point) -> None:
     write = await prepared(victim, "deribit.place_order")
@@ -120,6 +122,7 @@ async def test_a_record_torn_by_the_kill_is_cut_and_told(victim: Victim, point: 
     victim.require_journaled()
 
 
+@pytest.mark.promise("P1", "P2", "P4", "P8")
 async def test_what_cannot_be_known_yet_is_listed_and_holds_no_start_up(victim: Victim) -> None:
     """No venue can tell at once that a cancel will not come any more. The bot need not wait for that."""
     write = await prepared(victim, "deribit.cancel_order")

@@ -178,10 +178,12 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     )
 
 
+@pytest.mark.promise("P1", "P2", "P3", "P4")
 def test_every_write_has_a_recipe() -> None:
     assert sorted(RECIPES) == WRITES, "say in recipes.py how it is tried on a bad day"
 
 
+@pytest.mark.promise("P1", "P2", "P3", "P4")
 @pytest.mark.parametrize("name", DAYS)
 async def test_a_bad_day_at_the_venue(desk: Desk, name: str) -> None:
     day = DAYS[name]
@@ -352,6 +354,7 @@ async def line(desk: Desk) -> AsyncIterator[tuple[Any, Any]]:
         yield link, bot
 
 
+@pytest.mark.promise("P1", "P2", "P3", "P4")
 @pytest.mark.parametrize("name", TROUBLES)
 async def test_trouble_at_the_callers_end(desk: Desk, name: str) -> None:
     """Whatever becomes of the caller's connection, it learns the truth by asking again under the same intent."""

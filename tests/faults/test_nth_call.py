@@ -152,6 +152,7 @@ def require_kept(folder: Path, life: Life, *, found_whole: bool = True) -> None:
             assert entry.outcome == "confirmed", "what was owed was not written"
 
 
+@pytest.mark.promise("P1", "P4", "P5")
 async def test_a_life_without_a_fault(tmp_path: Path) -> None:
     life = Life()
     await live(tmp_path, life)
@@ -163,6 +164,7 @@ async def test_a_life_without_a_fault(tmp_path: Path) -> None:
     assert lines_of(tmp_path / "audit-2026-08-22.jsonl"), "the day has turned"
 
 
+@pytest.mark.promise("P1", "P4", "P5")
 @pytest.mark.parametrize("error", [errno.ENOSPC, errno.EIO], ids=errno.errorcode.get)
 @pytest.mark.parametrize("call", CALLS)
 async def test_whichever_call_fails_nothing_is_sent_unrecorded(tmp_path: Path, call: str, error: int) -> None:
@@ -186,6 +188,7 @@ def _require_one_line(refusal: str, folder: Path) -> None:
     assert "\n" not in refusal
 
 
+@pytest.mark.promise("P1", "P4", "P5")
 @pytest.mark.parametrize("nth", range(1, 8))
 async def test_a_failed_cut_after_a_failed_write_is_final(tmp_path: Path, nth: int) -> None:
     """The second fault comes while the first one is mended: nobody knows then what the file holds."""
@@ -196,6 +199,7 @@ async def test_a_failed_cut_after_a_failed_write_is_final(tmp_path: Path, nth: i
     require_kept(tmp_path, life)
 
 
+@pytest.mark.promise("P1", "P4", "P5")
 @pytest.mark.parametrize("nth", range(1, 8))
 async def test_a_failed_sync_is_never_tried_again(tmp_path: Path, nth: int) -> None:
     life = Life()
@@ -234,6 +238,7 @@ class FailingConnection:
         self._real.close()
 
 
+@pytest.mark.promise("P1", "P4", "P5")
 @pytest.mark.parametrize("name", ["SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_FSYNC", "SQLITE_READONLY"])
 async def test_whichever_statement_of_the_journal_fails_nothing_is_sent_unrecorded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
@@ -262,6 +267,7 @@ async def test_whichever_statement_of_the_journal_fails_nothing_is_sent_unrecord
     assert 10 < reached < MOST - 1
 
 
+@pytest.mark.promise("P1", "P4", "P5")
 @pytest.mark.parametrize("room", range(0, 36_000, 1_500))
 async def test_wherever_the_journals_file_must_end_nothing_is_sent_unrecorded(tmp_path: Path, room: int) -> None:
     """SQLite's own writes fail, the first that goes beyond the given room and all after it, until the disk is freed."""

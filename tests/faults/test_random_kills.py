@@ -208,6 +208,7 @@ def victim(tmp_path: Path) -> Iterator[Victim]:
         simulator.kill()
 
 
+@pytest.mark.promise("P1", "P2", "P4", "P5", "P8")
 async def test_bots_that_come_back_after_any_kill_find_the_truth(
     victim: Victim, pytestconfig: pytest.Config, capsys: pytest.CaptureFixture[str]
 ) -> None:

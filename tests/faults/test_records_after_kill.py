@@ -53,6 +53,7 @@ anyio.run(main)
 """
 
 
+@pytest.mark.promise("P4", "P8")
 @pytest.mark.parametrize("seed", range(3))
 def test_what_was_acknowledged_survives_kills(tmp_path: Path, seed: int) -> None:
     seeded = random.Random(seed)

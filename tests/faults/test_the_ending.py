@@ -78,6 +78,7 @@ async def require_the_truth(daemon: Daemon, simulator: SimulatorProcess, order: 
     assert len(simulator.orders(TESTNET)) == simulator.received(TESTNET)["private/buy"] == 1
 
 
+@pytest.mark.promise("P2", "P3", "P8")
 async def test_after_a_kill_the_reconnecting_bot_learns_what_became_of_its_order(
     daemon: Daemon, simulator: SimulatorProcess
 ) -> None:
@@ -87,6 +88,7 @@ async def test_after_a_kill_the_reconnecting_bot_learns_what_became_of_its_order
     await require_the_truth(daemon, simulator, order)
 
 
+@pytest.mark.promise("P2", "P3", "P8")
 async def test_a_bot_that_is_back_before_the_truth_is_told_it_unasked(
     daemon: Daemon, simulator: SimulatorProcess
 ) -> None:

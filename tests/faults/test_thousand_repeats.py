@@ -47,6 +47,7 @@ def daemon(tmp_path: Path, simulator: SimulatorProcess) -> Iterator[Daemon]:
     started.check()
 
 
+@pytest.mark.promise("P2")
 async def test_a_thousand_repeats_at_once_are_one_order_of_each_bot(
     daemon: Daemon, simulator: SimulatorProcess
 ) -> None:

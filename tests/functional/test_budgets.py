@@ -48,6 +48,7 @@ async def err_until_refused(connection: ClientConnection, request: str) -> tuple
     raise AssertionError("never refused")
 
 
+@pytest.mark.promise("P6")
 @pytest.mark.parametrize(("mistake", "least"), [(call(1, "no.such"), 45), ("{", 5), ("1", 45)])
 async def test_an_error_loop_is_slowed_refused_and_hung_up_on(mistake: str, least: int) -> None:
     daemon = strict_daemon()
@@ -67,6 +68,7 @@ async def test_an_error_loop_is_slowed_refused_and_hung_up_on(mistake: str, leas
         await until(lambda: at.session_count() == 0)
 
 
+@pytest.mark.promise("P6")
 async def test_who_comes_back_is_still_in_debt_and_other_tags_and_tokens_are_not() -> None:
     daemon = strict_daemon(decay_per_s=1)
     async with listener(daemon) as at:

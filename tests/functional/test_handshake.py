@@ -81,6 +81,7 @@ async def test_a_token_that_does_not_fit_in_a_header_is_refused_before_it_is_rea
     assert (await knock("Authorization: Bearer " + "x" * 10_240, TAG)).status == 431
 
 
+@pytest.mark.promise("P6")
 async def test_every_failure_waits_alike_and_a_right_token_does_not() -> None:
     limits = Limits(failed_auth_pause_ms=80)
     async with listening(limits=limits) as at:
@@ -216,6 +217,7 @@ async def test_sessions_are_bounded_in_all_and_for_each_token() -> None:
             assert at.session_count() == 1
 
 
+@pytest.mark.promise("P6")
 async def test_a_thousand_silent_connections_keep_nobody_out() -> None:
     limits = Limits(handshake_s=30.0, failed_auth_pause_ms=0, sessions=100)
     async with listening(limits=limits) as at:

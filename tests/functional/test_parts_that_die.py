@@ -28,6 +28,7 @@ POISON = {"jsonrpc": "2.0", "method": "poison", "params": {}}
 LIVES = 100
 
 
+@pytest.mark.promise("P8")
 async def test_without_its_recorder_the_daemon_ends_and_says_why(start_daemon: StartDaemon, tmp_path: Path) -> None:
     sign = tmp_path / "sign"
     daemon = start_daemon("serve", "--sim", module="tests.support.dying", DIES_WITH=str(sign))
@@ -108,6 +109,7 @@ def unread(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], int, int]]
         os.close(read)
 
 
+@pytest.mark.promise("P10")
 async def test_a_log_that_nobody_reads_blocks_no_call(unread: tuple[subprocess.Popen[bytes], int, int]) -> None:
     process, log, port = unread
     headers = {"Authorization": f"Bearer {TOKEN}", "X-Bot-Tag": "chatterbox"}

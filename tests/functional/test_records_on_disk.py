@@ -46,6 +46,7 @@ async def until_ready(daemon: Daemon, status: str) -> None:
             await anyio.sleep(0.05)
 
 
+@pytest.mark.promise("P4")
 async def test_on_a_full_disk_orders_are_refused_cancels_go_out_and_what_is_owed_is_written_later(
     start_daemon: StartDaemon, simulator: SimulatorProcess
 ) -> None:
@@ -94,6 +95,7 @@ def flip(lines: list[bytes]) -> list[bytes]:
     return [*lines[:2], bytes(middle), *lines[3:]]
 
 
+@pytest.mark.promise("P5")
 @pytest.mark.parametrize(
     ("change", "told"),
     [
@@ -132,6 +134,7 @@ def rewritten(state: Path, change: Callable[[sqlite3.Connection], object]) -> No
     connection.close()
 
 
+@pytest.mark.promise("P8")
 async def test_a_journal_of_a_newer_version_is_refused_and_left_alone(
     start_daemon: StartDaemon, cerberod: Cerberod
 ) -> None:
@@ -150,6 +153,7 @@ async def test_a_journal_of_a_newer_version_is_refused_and_left_alone(
     daemon.restart()
 
 
+@pytest.mark.promise("P8")
 @pytest.mark.parametrize("version", range(1, SCHEMA))
 async def test_a_journal_of_an_older_version_is_taken_over_with_all_its_intents(
     start_daemon: StartDaemon, version: int

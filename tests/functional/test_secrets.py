@@ -105,6 +105,7 @@ def folder(tmp_path: Path, secrets: Mapping[str, str]) -> Iterator[Path]:
     yield tmp_path / "daemon-0"
 
 
+@pytest.mark.promise("P9")
 async def test_no_secret_shows_anywhere(
     start_daemon: StartDaemon, simulator: SimulatorProcess, secrets: Mapping[str, str], folder: Path
 ) -> None:
@@ -176,6 +177,7 @@ async def use(daemon: Daemon, secrets: Mapping[str, str], told: dict[str, bytes]
         told[path] = await http(daemon, path)
 
 
+@pytest.mark.promise("P9")
 async def test_stdio_shows_no_secret(
     cerberod: Cerberod, simulator: SimulatorProcess, secrets: Mapping[str, str]
 ) -> None:
@@ -191,6 +193,7 @@ async def test_stdio_shows_no_secret(
     assert shown(secrets, told) == []
 
 
+@pytest.mark.promise("P9")
 def test_a_check_of_the_settings_shows_no_secret(cerberod: Cerberod, secrets: Mapping[str, str]) -> None:
     hide(cerberod.folder, secrets)
     for words in (("check",), ("check", "--json")):

@@ -64,6 +64,7 @@ def bare(start_daemon: StartDaemon) -> Daemon:
 # -- stopping ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.promise("P7")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_an_idle_daemon_ends_its_sessions_and_exits_with_0(bare: Daemon, number: signal.Signals) -> None:
     async with connected(bare) as first, connected(bare) as second:
@@ -146,6 +147,7 @@ async def asked_to_stop(daemon: Daemon, number: signal.Signals = signal.SIGTERM)
         await anyio.lowlevel.checkpoint()
 
 
+@pytest.mark.promise("P7")
 async def test_what_runs_is_answered_and_what_comes_then_is_refused(on_venue: Daemon, venue: ScriptedVenue) -> None:
     replies: dict[str, dict[str, Any]] = {}
 
@@ -195,6 +197,7 @@ async def test_a_read_that_is_answered_in_time_is_passed_on(on_venue: Daemon, ve
     assert await aside(on_venue.wait) == 0
 
 
+@pytest.mark.promise("P3", "P7")
 async def test_a_write_that_is_never_answered_ends_unknown_and_is_found_at_the_next_start(
     on_venue: Daemon, venue: ScriptedVenue
 ) -> None:
@@ -241,6 +244,7 @@ def refused(cerberod: Cerberod, state: Path) -> str:
     return told
 
 
+@pytest.mark.promise("P8")
 @pytest.mark.parametrize("mode", [0o777, 0o750, 0o500])
 def test_a_state_directory_of_the_wrong_mode_is_refused(cerberod: Cerberod, tmp_path: Path, mode: int) -> None:
     state = tmp_path / "state"
@@ -250,6 +254,7 @@ def test_a_state_directory_of_the_wrong_mode_is_refused(cerberod: Cerberod, tmp_
     assert list(state.iterdir()) == []
 
 
+@pytest.mark.promise("P8")
 def test_a_state_directory_that_is_none_is_refused(cerberod: Cerberod, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir(mode=0o700)
     link, file = tmp_path / "link", tmp_path / "file"
@@ -260,6 +265,7 @@ def test_a_state_directory_that_is_none_is_refused(cerberod: Cerberod, tmp_path:
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
+@pytest.mark.promise("P8")
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
 def test_a_state_directory_of_somebody_else_is_refused(cerberod: Cerberod, tmp_path: Path) -> None:
     state = tmp_path / "state"
@@ -294,6 +300,7 @@ def test_a_port_in_use_is_found_before_anything_is_started(cerberod: Cerberod, s
     assert [file.name for file in state.iterdir()] == ["lock"]
 
 
+@pytest.mark.promise("P5", "P8")
 def test_a_torn_record_is_cut_and_told_and_the_chain_goes_on(bare: Daemon) -> None:
     bare.stop()
     file = bare.state_dir / "audit.jsonl"
@@ -311,6 +318,7 @@ def test_a_torn_record_is_cut_and_told_and_the_chain_goes_on(bare: Daemon) -> No
     bare.announce("the audit log was mended")
 
 
+@pytest.mark.promise("P4")
 async def test_a_full_disk_stops_writes_and_nothing_else(daemon: Daemon) -> None:
     """faults.md 71, on the whole daemon: a file of it can grow no more."""
     order = {**ORDER_PARAMS, "price": "1000"}

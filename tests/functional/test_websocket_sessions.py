@@ -80,6 +80,7 @@ FRAMES = {
 }
 
 
+@pytest.mark.promise("P6")
 @pytest.mark.parametrize("name", FRAMES)
 async def test_bad_frames_end_the_session_with_their_code(name: str) -> None:
     sent, code = FRAMES[name]
@@ -148,6 +149,7 @@ async def test_a_reset_during_a_reply_and_during_a_write() -> None:
             await until(lambda: at.session_count() == 0)
 
 
+@pytest.mark.promise("P6")
 async def test_pipelined_calls_beyond_the_limit_wait_in_the_socket() -> None:
     """faults.md 34: a bounded number is read; the rest stays with the sender; all are answered."""
     daemon = small_daemon()
@@ -172,6 +174,7 @@ async def test_pipelined_calls_beyond_the_limit_wait_in_the_socket() -> None:
         assert ids == set(range(count))
 
 
+@pytest.mark.promise("P6")
 async def test_a_reader_that_stops_is_bounded_by_its_outbox_and_others_go_on() -> None:
     daemon = small_daemon()
     limits = Limits(outbox_messages=4, outbox_bytes=64 * 1024)
@@ -188,6 +191,7 @@ async def test_a_reader_that_stops_is_bounded_by_its_outbox_and_others_go_on() -
             group.cancel_scope.cancel()
 
 
+@pytest.mark.promise("P6")
 async def test_a_peer_that_answers_no_ping_is_closed() -> None:
     limits = Limits(ping_interval_s=0.05, ping_timeout_s=0.05)
     async with listener(small_daemon(), limits=limits) as at, raw_session(at.port) as stream:
@@ -231,6 +235,7 @@ async def test_sessions_are_ended_after_their_answers_are_sent() -> None:
     assert daemon.bench.done == ["i"]
 
 
+@pytest.mark.promise("P7")
 async def test_sessions_are_ended_in_bounded_time_and_writes_still_concluded() -> None:
     daemon = small_daemon()
     heard, code = await closing(daemon, 0.0)

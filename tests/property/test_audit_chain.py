@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -66,6 +67,7 @@ def all_files(written: Written) -> list[Path]:
     return sorted(written.path.parent.iterdir())
 
 
+@pytest.mark.promise("P5")
 @given(log=LOGS)
 @settings(deadline=None, max_examples=60)
 def test_what_was_written_verifies_and_is_found_again(log: list[tuple[AuditEvent, int]]) -> None:
@@ -77,6 +79,7 @@ def test_what_was_written_verifies_and_is_found_again(log: list[tuple[AuditEvent
         assert [record["kind"] for record in found] == [event.kind.value for event in reversed(audit.events)]
 
 
+@pytest.mark.promise("P5")
 @given(log=LOGS, data=st.data())
 @settings(deadline=None, max_examples=100)
 def test_one_flipped_bit_is_seen_without_any_anchor(log: list[tuple[AuditEvent, int]], data: st.DataObject) -> None:
@@ -91,6 +94,7 @@ def test_one_flipped_bit_is_seen_without_any_anchor(log: list[tuple[AuditEvent, 
         assert verify(audit.path, KEY, None).integrity_count
 
 
+@pytest.mark.promise("P5")
 @given(log=LOGS, data=st.data())
 @settings(deadline=None, max_examples=100)
 def test_lines_removed_repeated_or_moved_are_seen_with_the_anchor(
@@ -118,6 +122,7 @@ def test_lines_removed_repeated_or_moved_are_seen_with_the_anchor(
         assert verify(audit.path, KEY, audit.anchors).ok == (altered == lines)
 
 
+@pytest.mark.promise("P5")
 @given(
     log=LOGS,
     wanted=st.fixed_dictionaries(

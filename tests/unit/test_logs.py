@@ -162,6 +162,7 @@ def test_libraries_are_heard_from_warning_on_and_with_one_line(open_log: Callabl
     assert [line["message"] for line in written.lines()] == ["first", "detail"]
 
 
+@pytest.mark.promise("P9")
 def test_secrets_are_replaced_wherever_they_stand(open_log: Callable[..., Log]) -> None:
     written = open_log(secrets=[Secret(CANARY)])
     log.info("token %s", CANARY, extra={"field": f"<{CANARY}>", "secret": Secret(CANARY), CANARY: 1})
@@ -195,6 +196,7 @@ def boom(secret: str) -> None:
         raise ValueError(f"bad {secret}") from error
 
 
+@pytest.mark.promise("P9")
 def test_an_exception_is_told_by_type_and_place_alone(open_log: Callable[..., Log]) -> None:
     written = open_log()
     try:
@@ -241,6 +243,7 @@ def test_text_form(open_log: Callable[..., Log]) -> None:
     assert line.split(" ", 1)[1] == r'WARNING cerberod two\nlines n=1 plain=word blank="two words" secret="***"'
 
 
+@pytest.mark.promise("P10")
 def test_a_stuck_reader_costs_lines_and_nothing_else() -> None:
     reading, writing = os.pipe()
     sink = LogSink(Redactor([]), fd=writing)

@@ -57,6 +57,7 @@ def test_another_key_does_not_open_it() -> None:
         check_line(None, sealed_line(), b"x" * 32)
 
 
+@pytest.mark.promise("P5")
 def test_every_single_bit_flip_is_seen() -> None:
     line = sealed_line()
     for place in range(len(line) * 8):

@@ -38,6 +38,7 @@ def told(report: VerifyReport) -> tuple[list[str], list[str]]:
     return [str(problem) for problem in report.integrity], [str(problem) for problem in report.completeness]
 
 
+@pytest.mark.promise("P5")
 def test_an_untouched_log_is_whole(path: Path, anchors: Anchors) -> None:
     report = verify(path, KEY, anchors)
     assert report.ok
@@ -57,6 +58,7 @@ def test_an_untouched_log_is_whole(path: Path, anchors: Anchors) -> None:
     }
 
 
+@pytest.mark.promise("P5")
 def test_without_anchors_completeness_is_not_claimed(path: Path, anchors: Anchors) -> None:
     assert anchors.head.sequence == 30
     report = verify(path, KEY, None)
@@ -65,6 +67,7 @@ def test_without_anchors_completeness_is_not_claimed(path: Path, anchors: Anchor
     assert "completeness: not checked" in report.text()
 
 
+@pytest.mark.promise("P5")
 def test_any_bit_flip_is_found_and_its_place_named(path: Path, anchors: Anchors) -> None:
     """A seeded sample over three files; every bit of one line is tried in test_record."""
     seeded = random.Random(75)
@@ -83,6 +86,7 @@ def test_any_bit_flip_is_found_and_its_place_named(path: Path, anchors: Anchors)
         file.write_bytes(whole)
 
 
+@pytest.mark.promise("P5")
 def test_an_altered_record_is_named_alone(path: Path, anchors: Anchors) -> None:
     day = path.with_name(DAYS[1])
     lines = lines_of(day)
@@ -93,6 +97,7 @@ def test_an_altered_record_is_named_alone(path: Path, anchors: Anchors) -> None:
     assert completeness == []
 
 
+@pytest.mark.promise("P5")
 def test_an_altered_last_record_of_a_file_is_also_missing_from_its_end(path: Path, anchors: Anchors) -> None:
     lines = lines_of(path)
     path.write_bytes(b"".join(lines[:-1]) + lines[-1].replace(b"night-owl", b"night-cat"))
@@ -101,6 +106,7 @@ def test_an_altered_last_record_of_a_file_is_also_missing_from_its_end(path: Pat
     assert len(completeness) == 1
 
 
+@pytest.mark.promise("P5")
 def test_a_record_removed_in_the_middle_is_told_by_its_number(path: Path, anchors: Anchors) -> None:
     lines = lines_of(path)
     path.write_bytes(b"".join(lines[:3] + lines[5:]))
@@ -109,6 +115,7 @@ def test_a_record_removed_in_the_middle_is_told_by_its_number(path: Path, anchor
     assert completeness == []
 
 
+@pytest.mark.promise("P5")
 def test_records_that_changed_places_are_told(path: Path, anchors: Anchors) -> None:
     assert anchors.head.sequence == 30
     lines = lines_of(path)
@@ -118,6 +125,7 @@ def test_records_that_changed_places_are_told(path: Path, anchors: Anchors) -> N
     assert "out of order" in integrity[1]
 
 
+@pytest.mark.promise("P5")
 def test_a_tail_cut_between_records_is_seen_by_the_anchor_only(path: Path, anchors: Anchors) -> None:
     path.write_bytes(b"".join(lines_of(path)[:-5]))
     assert verify(path, KEY, None).ok
@@ -127,6 +135,7 @@ def test_a_tail_cut_between_records_is_seen_by_the_anchor_only(path: Path, ancho
     assert report.as_dict()["completeness"]["status"] == "broken"
 
 
+@pytest.mark.promise("P5")
 @pytest.mark.parametrize("name", DAYS)
 def test_a_removed_file_is_missed(path: Path, anchors: Anchors, name: str) -> None:
     path.with_name(name).unlink()
@@ -134,6 +143,7 @@ def test_a_removed_file_is_missed(path: Path, anchors: Anchors, name: str) -> No
     assert any(problem.file == name for problem in report.completeness)
 
 
+@pytest.mark.promise("P5")
 def test_the_first_file_gone_leaves_perfect_integrity(path: Path, anchors: Anchors) -> None:
     path.with_name(DAYS[0]).unlink()
     integrity, completeness = told(verify(path, KEY, anchors))
@@ -141,18 +151,21 @@ def test_the_first_file_gone_leaves_perfect_integrity(path: Path, anchors: Ancho
     assert completeness == [f"{DAYS[0]}: the file is missing: records 1 to 10 are gone"]
 
 
+@pytest.mark.promise("P5")
 def test_a_file_that_retention_took_is_not_missed(path: Path, anchors: Anchors) -> None:
     path.with_name(DAYS[0]).unlink()
     first, *others = anchors.files
     assert verify(path, KEY, Anchors(anchors.head, (replace(first, removed=True), *others))).ok
 
 
+@pytest.mark.promise("P5")
 def test_a_beginning_nobody_knows_is_told(path: Path, anchors: Anchors) -> None:
     path.with_name(DAYS[0]).unlink()
     _, completeness = told(verify(path, KEY, Anchors(anchors.head, anchors.files[1:])))
     assert completeness == [f"{DAYS[1]}:1: record 11 is the first: nothing before it is left or known"]
 
 
+@pytest.mark.promise("P5")
 def test_a_chain_rewritten_with_the_key_is_seen_by_the_anchor(path: Path, anchors: Anchors) -> None:
     for name in DAYS:
         path.with_name(name).unlink()
@@ -164,16 +177,19 @@ def test_a_chain_rewritten_with_the_key_is_seen_by_the_anchor(path: Path, anchor
     assert "audit.jsonl: record 30 is not the one the journal saw" in told(verify(path, KEY, anchors))[1]
 
 
+@pytest.mark.promise("P5")
 def test_records_the_journal_has_not_seen_yet_are_no_problem(path: Path, anchors: Anchors) -> None:
     assert verify(path, KEY, Anchors(anchor_at(path, 4), anchors.files)).ok
 
 
+@pytest.mark.promise("P5")
 def test_a_torn_tail_is_told(path: Path, anchors: Anchors) -> None:
     path.write_bytes(path.read_bytes()[:-20])
     integrity, _ = told(verify(path, KEY, anchors))
     assert integrity == ["audit.jsonl:10: record 30 is torn: it has no end"]
 
 
+@pytest.mark.promise("P5")
 def test_another_key_fails_every_record_and_lists_some(path: Path, anchors: Anchors) -> None:
     assert anchors.head.sequence == 30
     log = AuditLog.open(path, KEY, ManualClock(), backup_days=30, anchor=anchors.head)
@@ -184,6 +200,7 @@ def test_another_key_fails_every_record_and_lists_some(path: Path, anchors: Anch
     assert "… and 30 more" in report.text()
 
 
+@pytest.mark.promise("P5")
 def test_nothing_at_all_is_whole_unless_something_was_seen(path: Path) -> None:
     assert verify(path, KEY, Anchors(Anchor())).ok
     assert told(verify(path, KEY, Anchors(Anchor(2, "0" * 64))))[1] == [

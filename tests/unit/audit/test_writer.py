@@ -62,6 +62,7 @@ def test_a_file_others_could_read_is_made_private(path: Path, clock: ManualClock
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+@pytest.mark.promise("P5")
 @pytest.mark.parametrize("anchored", [0, 1, 2])
 def test_a_tail_torn_at_any_byte_is_cut_and_told(path: Path, clock: ManualClock, anchored: int) -> None:
     written(path, clock, 2)
@@ -201,6 +202,7 @@ def test_a_failed_sync_is_final(path: Path, clock: ManualClock, monkeypatch: pyt
     assert len(tries) == 1
 
 
+@pytest.mark.promise("P5")
 @pytest.mark.parametrize("call", ["write", "fdatasync", "ftruncate", "rename", "open", "fsync"])
 @pytest.mark.parametrize("nth", range(1, 6))
 def test_whichever_call_fails_the_log_opens_again_whole(

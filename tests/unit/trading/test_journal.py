@@ -202,6 +202,7 @@ def test_another_programs_database_is_refused_unharmed(path: Path) -> None:
     assert path.read_bytes() == before
 
 
+@pytest.mark.promise("P8")
 @pytest.mark.parametrize("content", [b"not a database at all, " * 100, b"\x00" * 4096])
 def test_garbage_is_refused_with_one_line(path: Path, content: bytes) -> None:
     path.write_bytes(content)
@@ -228,6 +229,7 @@ def test_a_link_is_refused(path: Path) -> None:
         Journal.open(path, "live")
 
 
+@pytest.mark.promise("P8")
 def test_a_write_ahead_log_torn_anywhere_loses_whole_transactions_only(journal: Journal, tmp_path: Path) -> None:
     """The process is killed: the files are copied as they are, with the tail of the log cut at many places."""
     for number in range(3):

@@ -129,6 +129,7 @@ async def test_a_confirmed_write_is_journaled_audited_and_told(bench: Bench) -> 
     assert await bench.audited() == [("request", None), ("outcome", "confirmed")]
 
 
+@pytest.mark.promise("P4")
 async def test_the_intent_is_durable_before_the_first_byte(bench: Bench) -> None:
     seen: list[Entry | None] = []
 
@@ -141,6 +142,7 @@ async def test_the_intent_is_durable_before_the_first_byte(bench: Bench) -> None
     assert seen[0].outcome is None
 
 
+@pytest.mark.promise("P2")
 async def test_a_repeat_is_answered_from_the_record_and_sends_nothing(bench: Bench) -> None:
     first = await bench.buy(confirming, intent="i")
     second = await bench.buy(failing(AssertionError("sent twice"), after_sent=True), intent="i")
@@ -148,6 +150,7 @@ async def test_a_repeat_is_answered_from_the_record_and_sends_nothing(bench: Ben
     assert bench.sends == 1
 
 
+@pytest.mark.promise("P2")
 async def test_a_thousand_repeats_at_once_send_once(bench: Bench) -> None:
     outcomes: list[Bought] = []
 
@@ -162,6 +165,7 @@ async def test_a_thousand_repeats_at_once_send_once(bench: Bench) -> None:
     assert {outcome.order_id for outcome in outcomes} == {"17"}
 
 
+@pytest.mark.promise("P2")
 async def test_the_same_intent_with_other_params_is_refused(bench: Bench) -> None:
     await bench.buy(confirming, intent="i", price=1)
     with pytest.raises(RpcError) as caught:
@@ -184,6 +188,7 @@ async def test_without_an_intent_one_is_made_and_told(bench: Bench) -> None:
     assert bench.sends == 2
 
 
+@pytest.mark.promise("P1")
 @pytest.mark.parametrize(
     "error",
     [
@@ -214,6 +219,7 @@ async def test_a_provable_refusal_of_the_venue_is_a_rejection(bench: Bench) -> N
     assert await bench.recorder.unresolved() == []
 
 
+@pytest.mark.promise("P1")
 @pytest.mark.parametrize(
     ("error", "code"),
     [(VenueDown("venue", "refused"), Code.VENUE_DOWN), (RuntimeError("a bug of ours"), Code.INTERNAL_ERROR)],
@@ -231,6 +237,7 @@ async def test_before_the_first_byte_a_failure_is_an_error_and_frees_the_intent(
     assert [kind for kind, _ in await bench.audited()] == ["request", "refused", "request", "outcome"]
 
 
+@pytest.mark.promise("P1")
 async def test_a_deadline_that_passes_after_the_first_byte_is_unknown(tmp_path: Path) -> None:
     async def silent(sent: Sent) -> Ending:
         sent.mark()
@@ -256,6 +263,7 @@ async def test_a_denied_write_sends_nothing_and_does_not_use_up_its_intent(bench
     assert (await bench.buy(confirming, intent="i")).outcome is Outcome.CONFIRMED
 
 
+@pytest.mark.promise("P1")
 async def test_an_ending_that_does_not_fit_its_model_is_told_without_its_details(bench: Bench) -> None:
     async def odd(sent: Sent) -> Ending:
         sent.mark()

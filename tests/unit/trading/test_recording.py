@@ -112,6 +112,7 @@ def found_in_copy(folder: Path) -> Entry | None:
         journal.close()
 
 
+@pytest.mark.promise("P4")
 async def test_a_begin_that_returned_is_on_disk(recorder: Recorder, tmp_path: Path) -> None:
     """Another process that looks now, as after a kill, finds the intent and its audit record."""
     await recorder.begin(entry(), event())
@@ -137,6 +138,7 @@ async def test_a_released_intent_is_free(recorder: Recorder) -> None:
     assert await recorder.begin(entry(), event()) is None
 
 
+@pytest.mark.promise("P2")
 async def test_of_two_hundred_begins_of_one_intent_one_is_first(recorder: Recorder, tmp_path: Path) -> None:
     answers: list[Entry | None] = []
 
@@ -166,6 +168,7 @@ async def test_what_arrives_during_a_commit_shares_the_next(records: Records, re
     assert len(await recorder.unresolved()) == 101
 
 
+@pytest.mark.promise("P10")
 async def test_the_loop_runs_on_while_a_commit_takes_its_time(records: Records, recorder: Recorder) -> None:
     with lane_held(records) as go:
         async with anyio.create_task_group() as bots:
@@ -289,6 +292,7 @@ async def test_a_repeat_cancelled_during_its_commit_releases_nothing(records: Re
     assert await recorder.find(*KEY_OF, "i-1") == entry()
 
 
+@pytest.mark.promise("P7")
 async def test_a_conclusion_completes_though_its_caller_is_cancelled(recorder: Recorder) -> None:
     await recorder.begin(entry(), event())
     effects = []
@@ -299,6 +303,7 @@ async def test_a_conclusion_completes_though_its_caller_is_cancelled(recorder: R
     assert await recorder.unresolved() == []
 
 
+@pytest.mark.promise("P7")
 async def test_the_end_waits_for_what_is_queued(records: Records, clock: ManualClock, tmp_path: Path) -> None:
     async with anyio.create_task_group() as bots, recording(records, clock) as recorder:
         for number in range(20):
@@ -328,6 +333,7 @@ async def test_cancelling_around_the_recorder_still_records_what_was_asked(
 # -- when nothing can be recorded
 
 
+@pytest.mark.promise("P4")
 async def test_a_full_disk_refuses_writes_and_heals_with_what_is_owed(
     recorder: Recorder, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -365,6 +371,7 @@ async def test_a_failing_journal_does_not_fill_the_audit(recorder: Recorder, tmp
     assert whole(tmp_path)
 
 
+@pytest.mark.promise("P4")
 async def test_a_failed_sync_is_final_and_reads_of_the_journal_go_on(
     recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -79,6 +79,7 @@ def test_effects_are_told_item_by_item(open_again: Opening) -> None:
     records.close()
 
 
+@pytest.mark.promise("P5")
 def test_a_torn_tail_is_cut_told_and_recorded(open_again: Opening, tmp_path: Path) -> None:
     records = open_again()
     begin(records)
@@ -103,6 +104,7 @@ def test_records_the_journal_has_seen_and_the_file_has_not_stop_the_start(open_a
         open_again()
 
 
+@pytest.mark.promise("P5")
 def test_a_missing_log_stops_the_start_and_a_new_place_is_the_remedy(open_again: Opening, tmp_path: Path) -> None:
     records = open_again()
     begin(records)
@@ -188,6 +190,7 @@ def test_ends_of_days_are_in_the_journal_and_expired_files_go(
     assert whole(tmp_path)
 
 
+@pytest.mark.promise("P8")
 def test_a_day_that_turned_just_before_the_kill_is_adopted(
     open_again: Opening, tmp_path: Path, clock: ManualClock
 ) -> None:
@@ -204,6 +207,7 @@ def test_a_day_that_turned_just_before_the_kill_is_adopted(
     assert whole(tmp_path)
 
 
+@pytest.mark.promise("P8")
 def test_a_kill_between_two_days_does_not_stop_the_start(
     open_again: Opening, tmp_path: Path, clock: ManualClock
 ) -> None:
@@ -220,6 +224,7 @@ def test_a_kill_between_two_days_does_not_stop_the_start(
         assert whole(tmp_path)
 
 
+@pytest.mark.promise("P5")
 def test_a_missing_log_stops_the_start_though_finished_days_are_there(
     open_again: Opening, tmp_path: Path, clock: ManualClock
 ) -> None:
@@ -233,6 +238,7 @@ def test_a_missing_log_stops_the_start_though_finished_days_are_there(
         open_again()
 
 
+@pytest.mark.promise("P8")
 def test_a_journal_on_a_full_disk_is_not_called_damaged(open_again: Opening) -> None:
     records = open_again()
     begin(records)

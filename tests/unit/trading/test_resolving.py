@@ -92,6 +92,7 @@ def answers(*given: Ending | Exception | None) -> Find:
 CONFIRMED = Ending(Outcome.CONFIRMED)
 
 
+@pytest.mark.promise("P3")
 async def test_what_was_left_open_is_resolved_before_the_start_goes_on(tmp_path: Path) -> None:
     async with desk(tmp_path, answers(CONFIRMED)) as at, anyio.create_task_group() as group:
         await at.begin("i")
@@ -103,6 +104,7 @@ async def test_what_was_left_open_is_resolved_before_the_start_goes_on(tmp_path:
         group.cancel_scope.cancel()
 
 
+@pytest.mark.promise("P3")
 async def test_a_write_is_pursued_until_the_venue_can_tell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cerberod.trading.resolving.EAGER_S", 0.0)
     trouble = (VenueDown("venue", "refused"), None, Ending(Outcome.UNKNOWN), RuntimeError("a bug of a finder"))
@@ -116,6 +118,7 @@ async def test_a_write_is_pursued_until_the_venue_can_tell(tmp_path: Path, monke
         group.cancel_scope.cancel()
 
 
+@pytest.mark.promise("P3")
 @pytest.mark.parametrize(
     ("says", "reason"),
     [(None, "deribit cannot tell yet"), (VenueDown("venue", "unreachable"), "deribit: unreachable")],
@@ -135,6 +138,7 @@ async def test_a_venue_that_cannot_tell_is_listed_with_the_reason(
         group.cancel_scope.cancel()
 
 
+@pytest.mark.promise("P3")
 async def test_the_start_waits_no_longer_than_its_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cerberod.trading.resolving.FIRST_ROUND_S", 0.01)
     async with desk(tmp_path, answers(None)) as at, anyio.create_task_group() as group:
@@ -144,6 +148,7 @@ async def test_the_start_waits_no_longer_than_its_bound(tmp_path: Path, monkeypa
         group.cancel_scope.cancel()
 
 
+@pytest.mark.promise("P3")
 async def test_what_somebody_else_ended_is_asked_for_no_more(tmp_path: Path) -> None:
     async with desk(tmp_path, answers(None)) as at, anyio.create_task_group() as group:
         await group.start(at.resolver.run)
