@@ -291,7 +291,7 @@ def outcome_in_words(method: str, result: Mapping[str, Any]) -> str | None:
     match result.get("outcome"):
         case "denied":
             head = f"{clean(method)} was denied by the daemon: nothing was sent"
-            after = f"the intent {intent} is not used up: correct the parameters and call again"
+            after = f"the intent {intent} is not used up: call again with it once that is mended"
         case "rejected":
             code = result.get("venue_code")
             by = "the venue" if code is None else f"the venue (its code {cell(code)})"
