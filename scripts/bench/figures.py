@@ -74,12 +74,14 @@ class Result:
     """Ours over the rival's, pair by pair."""
     goal: Goal | None = None
     more_is_better: bool = False
+    doubtful: bool = False
+    """Something else on the machine was measured too: no verdict is given, and the notes say why."""
     notes: list[str] = field(default_factory=list)
     detail: dict[str, Any] = field(default_factory=dict)
 
     @property
     def met(self) -> bool | None:
-        return None if self.goal is None else self.goal.met(self.ours, self.ratio)
+        return None if self.goal is None or self.doubtful else self.goal.met(self.ours, self.ratio)
 
 
 def result(
@@ -91,6 +93,7 @@ def result(
     rival: tuple[str, Sequence[float]] | None = None,
     goal: Goal | None = None,
     more_is_better: bool = False,
+    doubtful: bool = False,
     notes: Sequence[str] = (),
     **detail: Any,
 ) -> Result:
@@ -106,6 +109,7 @@ def result(
         ratio=Figure.of([mine / other for mine, other in zip(ours, theirs, strict=True)]) if theirs else None,
         goal=goal,
         more_is_better=more_is_better,
+        doubtful=doubtful,
         notes=list(notes),
         detail={"rounds": list(ours), "rival_rounds": list(theirs), **detail},
     )

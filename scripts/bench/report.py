@@ -26,7 +26,7 @@ def _cells(result: Result) -> tuple[str, ...]:
         rival,
         "–" if result.ratio is None else _figure(result.ratio),
         "–" if result.goal is None else result.goal.told(result.unit),
-        {True: "yes", False: "NO", None: "–"}[result.met],
+        "?" if result.doubtful else {True: "yes", False: "NO", None: "–"}[result.met],
     )
 
 
@@ -72,6 +72,7 @@ def as_json(results: Sequence[Result], machine: Mapping[str, Any]) -> dict[str, 
                 "ratio": _plain(result.ratio),
                 "goal": None if result.goal is None else result.goal.told(result.unit),
                 "met": result.met,
+                "doubtful": result.doubtful,
                 "more_is_better": result.more_is_better,
                 "notes": result.notes,
                 "detail": result.detail,
@@ -102,6 +103,7 @@ def comparison(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
         measure = "ratio" if entry["ratio"] and earlier["ratio"] else "ours"
         was, now = earlier[measure], entry[measure]
         change = (now["median"] - was["median"]) / abs(was["median"]) if was["median"] else 0.0
+        doubtful = earlier["doubtful"] or entry["doubtful"]
         rows.append(
             (
                 entry["row"],
@@ -110,7 +112,7 @@ def comparison(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
                 _number(was["median"]),
                 _number(now["median"]),
                 f"{change:+.0%}",
-                _verdict(was, now["median"], change, more_is_better=entry["more_is_better"]),
+                "?" if doubtful else _verdict(was, now["median"], change, more_is_better=entry["more_is_better"]),
             )
         )
     heading = "" if _same_machine(old, new) else "The earlier run was on another machine or another Python.\n"

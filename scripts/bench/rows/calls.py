@@ -11,6 +11,7 @@ METHOD = "session.ping"
 ECHO = "bare websockets echo"
 FASTAPI = "FastAPI, uvicorn, httptools"
 _TOO_BUSY = 0.9
+_SATURATED = 0.8
 
 
 class _Rate:
@@ -19,6 +20,8 @@ class _Rate:
     def __init__(self, bench: Bench, server: Server, wire: str = "websocket") -> None:
         self.busiest = 0.0
         self.cpu_us: list[float] = []
+        self.shares: list[float] = []
+        """The part of its core that the server had, round by round."""
         self._bench = bench
         self._server = server
         self._wire = wire
@@ -27,13 +30,24 @@ class _Rate:
         before = self._server.child.cpu_s()
         told = self._bench.load(self._server.job("throughput", METHOD, sessions=SESSIONS, wire=self._wire))
         self.cpu_us.append((self._server.child.cpu_s() - before) / told["calls"] * 1e6)
+        self.shares.append(self.cpu_us[-1] * told["per_s"] / 1e6)
         self.busiest = max(self.busiest, told["busy"])
         return float(told["per_s"])
+
+    @property
+    def starved(self) -> bool:
+        """Whether the server was idle or held up for much of the time: its rate is then not its own."""
+        return median(self.shares) < _SATURATED
 
 
 def _told(ours: _Rate, rival: _Rate) -> list[str]:
     mine, theirs = median(ours.cpu_us), median(rival.cpu_us)
     notes = [f"processor time of the server for one call: ours {mine:.0f} µs, rival {theirs:.0f} µs"]
+    if ours.starved or rival.starved:
+        notes.append(
+            f"of its core our server had {median(ours.shares):.0%} and the rival's {median(rival.shares):.0%}: something "
+            "else ran on this machine, and the ratio says nothing; compare processor times"
+        )
     busiest = max(ours.busiest, rival.busiest)
     if busiest > _TOO_BUSY:
         notes.append(f"the load generator used {busiest:.0%} of its core: the faster side may be faster still")
@@ -62,6 +76,7 @@ def throughput(bench: Bench) -> Iterator[Result]:
         rival=(ECHO, rival),
         goal=Goal(Bound.RATIO_AT_LEAST, 0.55),
         more_is_better=True,
+        doubtful=mine.starved or theirs.starved,
         notes=[
             f"the load generator drives {ceiling:.0f} calls/s against a server that reads nothing; here it was busy "
             f"{max(mine.busiest, theirs.busiest):.0%} of the time at most",
@@ -99,6 +114,7 @@ def http(bench: Bench) -> Iterator[Result]:
         rival=(FASTAPI, rival),
         goal=Goal(Bound.RATIO_AT_LEAST, 8),
         more_is_better=True,
+        doubtful=mine.starved or theirs.starved,
         notes=_told(mine, theirs),
         cpu_us=mine.cpu_us,
         rival_cpu_us=theirs.cpu_us,
