@@ -45,7 +45,7 @@ def _told(ours: _Rate, rival: _Rate) -> list[str]:
     notes = [f"processor time of the server for one call: ours {mine:.0f} µs, rival {theirs:.0f} µs"]
     if ours.starved or rival.starved:
         notes.append(
-            f"of its core our server had {median(ours.shares):.0%} and the rival's {median(rival.shares):.0%}: something "
+            f"of its core our server had {median(ours.shares):.0%} and the rival {median(rival.shares):.0%}: something "
             "else ran on this machine, and the ratio says nothing; compare processor times"
         )
     busiest = max(ours.busiest, rival.busiest)
