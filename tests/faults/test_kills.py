@@ -7,6 +7,7 @@ hand, and a bot that repeats its intent places nothing a second time.
 from collections.abc import AsyncIterator, Iterator
 from itertools import count
 
+import anyio.to_thread
 import pytest
 
 from tests.support.failpoints import WRITES, Point
@@ -94,7 +95,7 @@ async def test_a_write_cut_off_anywhere_is_known_when_the_daemon_is_back(
         victim.let_time_pass()
 
     victim.restart()
-    victim.require_whole_audit()
+    await anyio.to_thread.run_sync(victim.require_whole_audit)
     async with bot_of(victim) as client:
         became = await require_true(victim, client, write)
         assert became == ("free" if point in FREE else "rejected" if point in NEVER_SENT else "confirmed")
@@ -114,7 +115,7 @@ async def test_a_record_torn_by_the_kill_is_cut_and_told(victim: Victim, point: 
 
     victim.restart()
     victim.daemon.wait_logged(message="the audit log was mended")
-    victim.require_whole_audit()
+    await anyio.to_thread.run_sync(victim.require_whole_audit)
     async with bot_of(victim) as client:
         became = await require_true(victim, client, write)
         assert became == ("free" if point in FREE else "confirmed")

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import pytest
 
 from cerberod.audit.verify import verify
@@ -28,7 +29,7 @@ from cerberod.trading.journal import Entry, IntentKey, Journal, JournalRefused, 
 from cerberod.trading.orders import Ending, Outcome, WriteOutcome
 from cerberod.trading.placing import Placing
 from cerberod.trading.recording import NotRecordable, Recorder, recording
-from cerberod.trading.records import JOURNAL_FILE, open_records
+from cerberod.trading.records import JOURNAL_FILE, Records, open_records
 from cerberod.trading.resolving import Resolver
 from cerberod.trading.writes import Plan, Sent, WriteParams
 from tests.support.clock import ManualClock
@@ -55,11 +56,15 @@ class Life:
     failed_for_good: bool = False
 
 
+def opened(folder: Path, clock: ManualClock) -> Records:
+    return open_records(folder, folder / "audit.jsonl", KEY, "simulator", clock, 30)
+
+
 async def live(folder: Path, life: Life, after_first: Callable[[], None] = lambda: None) -> None:
     """Open the records, write, let the day turn, write, cancel, and close."""
     clock = ManualClock()
     try:
-        records = open_records(folder, folder / "audit.jsonl", KEY, "simulator", clock, 30)
+        records = await anyio.to_thread.run_sync(opened, folder, clock)
     except (AuditRefused, JournalRefused) as refusal:
         life.refused = str(refusal)
         return
@@ -128,14 +133,20 @@ def nth_fails(folder: Path, call: str, nth: int, error: int) -> Iterator[Callabl
         yield lambda: seen
 
 
-def require_kept(folder: Path, life: Life, *, found_whole: bool = True) -> None:
+async def require_kept(folder: Path, life: Life) -> None:
     """Start anew on what is left and hold it against what was answered and sent."""
-    if found_whole:
-        logs = folder.glob("audit*.jsonl")
-        assert all(line.endswith(b"\n") for log in logs for line in lines_of(log))
+    await anyio.to_thread.run_sync(_require_kept, folder, life)
+
+
+def _require_kept(folder: Path, life: Life) -> None:
+    if life.refused is not None:
+        assert life.refused.startswith(str(folder))
+        assert "\n" not in life.refused
+    logs = folder.glob("audit*.jsonl")
+    assert all(line.endswith(b"\n") for log in logs for line in lines_of(log))
     clock = ManualClock()
     clock.advance(days=1)
-    records = open_records(folder, folder / "audit.jsonl", KEY, "simulator", clock, 30)
+    records = opened(folder, clock)
     entries = {name: records.journal.find(IntentKey("testnet", BOT, name)) for name in life.answers}
     records.close()
     assert verify(folder / "audit.jsonl", KEY, read_anchors(folder / JOURNAL_FILE)).ok
@@ -160,7 +171,7 @@ async def test_a_life_without_a_fault(tmp_path: Path) -> None:
         assert isinstance(answer, WriteOutcome)
         assert answer.recorded
     assert life.sends.total() == 3
-    require_kept(tmp_path, life)
+    await require_kept(tmp_path, life)
     assert lines_of(tmp_path / "audit-2026-08-22.jsonl"), "the day has turned"
 
 
@@ -178,14 +189,9 @@ async def test_whichever_call_fails_nothing_is_sent_unrecorded(tmp_path: Path, c
         if seen() < nth:
             break
         reached = nth
-        require_kept(folder, life) if life.refused is None else _require_one_line(life.refused, folder)
+        await require_kept(folder, life)
     assert reached or call == "ftruncate", "nothing was ever made to fail"
     assert reached < MOST - 1
-
-
-def _require_one_line(refusal: str, folder: Path) -> None:
-    assert refusal.startswith(str(folder))
-    assert "\n" not in refusal
 
 
 @pytest.mark.promise("P1", "P4", "P5")
@@ -196,7 +202,7 @@ async def test_a_failed_cut_after_a_failed_write_is_final(tmp_path: Path, nth: i
     with nth_fails(tmp_path, "write", nth, errno.ENOSPC), nth_fails(tmp_path, "ftruncate", 1, errno.EIO) as cuts:
         await live(tmp_path, life)
     assert life.failed_for_good == bool(cuts())
-    require_kept(tmp_path, life)
+    await require_kept(tmp_path, life)
 
 
 @pytest.mark.promise("P1", "P4", "P5")
@@ -206,7 +212,7 @@ async def test_a_failed_sync_is_never_tried_again(tmp_path: Path, nth: int) -> N
     with nth_fails(tmp_path, "fdatasync", nth, errno.EIO) as syncs:
         await live(tmp_path, life)
     assert life.failed_for_good == (syncs() == nth), "there was a sync after the one that failed"
-    require_kept(tmp_path, life)
+    await require_kept(tmp_path, life)
 
 
 # -- SQLite, whose calls are not Python's
@@ -263,7 +269,7 @@ async def test_whichever_statement_of_the_journal_fails_nothing_is_sent_unrecord
         if connections[0].seen < nth:
             break
         reached = nth
-        require_kept(folder, life) if life.refused is None else _require_one_line(life.refused, folder)
+        await require_kept(folder, life)
     assert 10 < reached < MOST - 1
 
 
@@ -287,4 +293,4 @@ async def test_wherever_the_journals_file_must_end_nothing_is_sent_unrecorded(tm
         await live(tmp_path, life, fill_up)
     if room == 0:
         assert life.answers["second"] is Code.NOT_RECORDABLE
-    require_kept(tmp_path, life)
+    await require_kept(tmp_path, life)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import orjson
 import pytest
 from websockets.asyncio.client import ClientConnection
@@ -119,7 +120,7 @@ class Kills:
         self.victim.require_journaled()
         self.victim.let_time_pass()
         self.victim.restart()
-        self.victim.require_whole_audit()
+        await anyio.to_thread.run_sync(self.victim.require_whole_audit)
         await self._hold_answers_against_the_truth()
         for bot in self.bots:
             await self._come_back(bot)
@@ -218,10 +219,10 @@ async def test_bots_that_come_back_after_any_kill_find_the_truth(
         await kills.once()
     await anyio.to_thread.run_sync(victim.daemon.stop)
     victim.restart(module="cerberod")
-    victim.require_whole_audit()
+    await anyio.to_thread.run_sync(victim.require_whole_audit)
     kills.require_all_audited()
     if asked:
         with capsys.disabled():
             print(f"\n{kills.told()}")
     await anyio.to_thread.run_sync(victim.daemon.stop)
-    victim.daemon.check()
+    await anyio.to_thread.run_sync(victim.daemon.check)

@@ -73,6 +73,7 @@ async def test_on_a_full_disk_orders_are_refused_cancels_go_out_and_what_is_owed
 
         resource.prlimit(daemon.process.pid, resource.RLIMIT_FSIZE, free)
         await until_ready(daemon, "ready")
+        daemon.wait_logged(message="recording works again")
         loud = [each["message"] for each in daemon.logged if each["level"] in ("warning", "error")]
         assert loud == ["cannot record", "recording works again"]
         await place(client, "during")
