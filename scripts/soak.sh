@@ -4,11 +4,13 @@
 #
 #   bash scripts/soak.sh kills 200           bots trade, the daemon is killed 200 times; every order is accounted for
 #   bash scripts/soak.sh kills 200 --seed 7  the same with other chances
+#   bash scripts/soak.sh schedules 1000      random schedules of bots, faults and restarts, in virtual time
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 case "${1:-} ${2:-}" in
 "kills "[1-9]*) set -- tests/faults/test_random_kills.py --kills "$2" "${@:3}" ;;
+"schedules "[1-9]*) set -- -s tests/faults/test_schedules.py --schedules "$2" "${@:3}" ;;
 *)
     sed -n '2,/^set/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
     exit 2

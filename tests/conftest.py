@@ -13,6 +13,7 @@ RECORDED = Path(__file__).resolve().parents[2] / "shared" / "recorded"
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("cerberod")
     group.addoption("--kills", type=int, default=0, help="how often to kill a daemon whose bots trade; a few if 0")
+    group.addoption("--schedules", type=int, default=0, help="how many random schedules to play; a few if 0")
     group.addoption("--seed", type=int, default=1, help="where chance begins in tests that take one")
 
 
