@@ -31,14 +31,14 @@ class Candles(NamedTuple):
     close: FloatArray
 
 
-def whole(field: str, value: int, least: int, most: int = 100_000) -> int:
+def whole(field: str, value: object, least: int, most: int = 100_000) -> int:
     """Return a count such as a period, an integer from `least` to `most` (TA-Lib's own bound unless told)."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or not least <= value <= most:
         raise AnalyticsRefused(field, f"must be an integer from {least} to {most}")
     return int(value)
 
 
-def number(field: str, value: float, least: float, most: float) -> float:
+def number(field: str, value: object, least: float, most: float) -> float:
     """Return a plain number from `least` to `most`."""
     if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not least <= value <= most:
         raise AnalyticsRefused(field, f"must be a number from {least:g} to {most:g}")

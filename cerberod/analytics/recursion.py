@@ -25,17 +25,15 @@ class _Kernel(NamedTuple):
     lead: float  # what the value before a block weighs, told as an input at the block's start
 
 
-def _lags(size: int) -> FloatArray:
-    steps = np.arange(size, dtype=np.float64)
-    return np.subtract.outer(-steps, -steps)
-
-
-_LAGS = {size: _lags(size) for size in _BLOCKS}
+_STEPS = {size: np.arange(size, dtype=np.float64) for size in _BLOCKS}
+_PLACES = {size: size - 1 + np.subtract.outer(-np.arange(size), -np.arange(size)) for size in _BLOCKS}
+"""Where the power for (row, column) stands in the powers by lag, those of negative lags being zeros in front."""
 
 
 def _kernel(decay: float, gain: float, size: int) -> _Kernel:
-    lags = _LAGS[size]
-    response: FloatArray = np.where(lags >= 0.0, gain * decay ** np.maximum(lags, 0.0), 0.0)
+    by_lag = np.zeros(2 * size - 1)
+    by_lag[size - 1 :] = gain * decay ** _STEPS[size]
+    response: FloatArray = by_lag[_PLACES[size]]
     return _Kernel(response, response[:, -1].copy(), decay**size, decay / gain)
 
 

@@ -1,0 +1,281 @@
+"""GARCH(1,1) by maximum likelihood: how volatile the next bars will be, given how volatile the last ones were.
+
+The model: a return is `mean + e`, `e` normal with variance `h`, and `h[t] = omega + alpha e[t-1]^2 + beta h[t-1]`.
+Source: T. Bollerslev, "Generalized autoregressive conditional heteroskedasticity", Journal of Econometrics 31(3), 1986,
+equations 2 and 4. The variance before the sample, which stands for both `e^2` and `h` there, is the mean of the first
+75 squared deviations from the sample mean, weighted by powers of 0.94: the convention of Python's `arch`, so that
+likelihoods compare.
+
+Likelihood and gradient are exact and come from two passes of the blocked recursion; the fit runs on returns divided by
+their standard deviation, and over persistence and alpha's share of it, so that `alpha + beta <= 1` is a plain bound,
+which it may reach. This module takes returns, not
+prices, and knows no calendar.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple, assert_never
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from cerberod.analytics import arrays
+from cerberod.analytics.arrays import FloatArray
+from cerberod.analytics.bars import number, whole
+from cerberod.analytics.recursion import recursion
+from cerberod.errors import AnalyticsRefused
+
+LEAST_RETURNS = 100
+"""With fewer the likelihood is flat in every direction; even several hundred leave beta uncertain."""
+
+_BACKCAST_LENGTH, _BACKCAST_DECAY = 75, 0.94
+_LEAST_OMEGA = 1e-8
+_STATIONARY = 1.0 - 1e-6
+_NO_SHOCKS = 1e-8
+_STARTS = [(alpha, total) for total in (0.5, 0.8, 0.9, 0.95, 0.98, 0.995) for alpha in (0.02, 0.05, 0.1, 0.2)]
+
+
+class Mean(StrEnum):
+    """The expected return: a constant fitted with the rest, or zero."""
+
+    CONSTANT = "constant"
+    ZERO = "zero"
+
+
+class Ending(StrEnum):
+    """How the search for the maximum ended; anything but `CONVERGED` makes the parameters a guess."""
+
+    CONVERGED = "converged"
+    ITERATION_LIMIT = "iteration_limit"
+    NO_DESCENT = "no_descent"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Garch:
+    """A fitted GARCH(1,1) and its forecast.
+
+    `mean` is a log return for one bar, `omega` and all variances are for one bar, volatilities are fractions a year.
+    `persistence` is alpha + beta, `half_life` the bars after which half of a shock to variance is left; that and the
+    unconditional values are `None` where they do not exist: at persistence 1 ("integrated"), and the half-life where
+    alpha is 0, because no shock lasts then (and beta means nothing).
+    `variances` are those of the returns given; `forecast_variances[k]` is that of the bar k + 1 steps on,
+    `forecast_volatilities` the same annualised, `term_volatilities[k]` the volatility of the next k + 1 bars together.
+    """
+
+    mean: float
+    omega: float
+    alpha: float
+    beta: float
+    persistence: float
+    half_life: float | None
+    unconditional_variance: float | None
+    unconditional_volatility: float | None
+    log_likelihood: float
+    observations: int
+    ending: Ending
+    iterations: int
+    variance_targeting: bool
+    mean_kind: Mean
+    periods_per_year: float
+    variances: FloatArray
+    forecast_variances: FloatArray
+    forecast_volatilities: FloatArray
+    term_volatilities: FloatArray
+
+    @property
+    def converged(self) -> bool:
+        return self.ending is Ending.CONVERGED
+
+
+class Parameters(NamedTuple):
+    """In the unit of the returns: `mean` of them, `omega` of their square."""
+
+    mean: float
+    omega: float
+    alpha: float
+    beta: float
+
+
+class _Found(NamedTuple):
+    point: FloatArray
+    objective: float
+    ending: Ending
+    iterations: int
+
+
+def backcast(returns: FloatArray, mean: float) -> float:
+    """Return the variance taken to hold before the first return."""
+    early = (returns[:_BACKCAST_LENGTH] - mean) ** 2
+    weights = _BACKCAST_DECAY ** np.arange(early.size)
+    return float(early @ weights / weights.sum())
+
+
+def filtered(returns: FloatArray, parameters: Parameters, before: float) -> FloatArray:
+    """Return the conditional variance of each return; `before` is the variance ahead of the first."""
+    mean, omega, alpha, beta = parameters
+    squares = (returns[:-1] - mean) ** 2
+    return recursion(omega + alpha * squares, beta, 1.0, omega + (alpha + beta) * before)
+
+
+def log_likelihood(returns: FloatArray, parameters: Parameters, before: float) -> float:
+    """Return the Gaussian log-likelihood, all constants included."""
+    h = filtered(returns, parameters, before)
+    e = returns - parameters.mean
+    return -0.5 * float(np.sum(np.log(2.0 * np.pi * h) + e * e / h))
+
+
+def fit(
+    returns: ArrayLike,
+    periods_per_year: float,
+    horizon: int = 1,
+    *,
+    mean_kind: Mean = Mean.CONSTANT,
+    variance_targeting: bool = False,
+) -> Garch:
+    """Return the most likely GARCH(1,1) for log returns (fractions for one bar, oldest first) and its forecast.
+
+    At least 100 returns, `horizon` from 1 to 10 000 bars. `variance_targeting` fixes omega so that the unconditional
+    variance is the sample's (mean of squared deviations), and with it the mean at the sample's; only alpha and beta are
+    fitted then, below persistence 1. Source: R. Engle and J. Mezrich, "GARCH for groups", Risk 9(8), 1996. Returns that
+    do not vary are refused. The forecast is Bollerslev 1986's: `h[T+k] = v + (alpha + beta)^(k-1) (h[T+1] - v)`.
+    """
+    r = arrays.series("returns", arrays.finite("returns", returns), least=LEAST_RETURNS)
+    horizon = whole("horizon", horizon, 1, 10_000)
+    per_year = number("periods_per_year", periods_per_year, 0.1, 1e9)
+    if not np.all(np.abs(r) <= 50.0):
+        raise AnalyticsRefused("returns", "must be log returns as fractions, none beyond 50")
+    unit = float(r.std())
+    if unit <= max(1e-14, 1e-12 * float(np.abs(r).max())):
+        raise AnalyticsRefused("returns", "must vary: there is no volatility to fit")
+    model = _Likelihood(r / unit, mean_kind, variance_targeting)
+    found = model.search()
+    scaled = model.parameters(found.point)
+    parameters = Parameters(unit * scaled.mean, unit * unit * scaled.omega, scaled.alpha, scaled.beta)
+    return _described(
+        r, parameters, unit * unit * model.before, found, horizon, per_year, mean_kind, variance_targeting
+    )
+
+
+class _Likelihood:
+    """The mean negative log-likelihood of scaled returns, as a function of the parameters that are free."""
+
+    def __init__(self, returns: FloatArray, mean_kind: Mean, targeting: bool) -> None:
+        self._returns = returns
+        self._targeting = targeting
+        centre = float(returns.mean())
+        match mean_kind:
+            case Mean.CONSTANT:
+                self._free_mean, self._mean = not targeting, centre
+            case Mean.ZERO:
+                self._free_mean, self._mean = False, 0.0
+            case _:
+                assert_never(mean_kind)
+        self._variance = float(np.mean((returns - self._mean) ** 2))
+        self.before = backcast(returns, self._mean)
+
+    def parameters(self, point: FloatArray) -> Parameters:
+        """Return all four parameters of a point of the search: ([mean], [omega], persistence, alpha's share of it)."""
+        *rest, total, share = point.tolist()
+        alpha, beta = total * share, total * (1.0 - share)
+        if self._targeting:
+            return Parameters(self._mean, self._variance * (1.0 - total), alpha, beta)
+        return Parameters(rest[0] if self._free_mean else self._mean, rest[-1], alpha, beta)
+
+    def _point(self, alpha: float, total: float) -> FloatArray:
+        if self._targeting:
+            return np.array([total, alpha / total])
+        point = [self._variance * (1.0 - total), total, alpha / total]
+        return np.array([self._mean, *point] if self._free_mean else point)
+
+    def __call__(self, point: FloatArray) -> tuple[float, FloatArray]:
+        """Return objective and gradient."""
+        mean, omega, alpha, beta = self.parameters(point)
+        e = self._returns - mean
+        squares = e * e
+        before = self.before
+        h = recursion(omega + alpha * squares[:-1], beta, 1.0, omega + (alpha + beta) * before)
+        inputs = np.empty((4, e.size - 1))
+        np.multiply(-2.0 * alpha, e[:-1], out=inputs[0])
+        inputs[1] = 1.0
+        inputs[2] = squares[:-1]
+        inputs[3] = h[:-1]
+        slopes = recursion(inputs, beta, 1.0, np.array([0.0, 1.0, before, before]))
+        ratio = squares / h
+        value = 0.5 * float(np.mean(np.log(h) + ratio)) + 0.5 * float(np.log(2.0 * np.pi))
+        by_h = (1.0 - ratio) / h
+        by_mean, by_omega, by_alpha, by_beta = (slopes @ by_h * (0.5 / e.size)).tolist()
+        total, share = point[-2:].tolist()
+        by_total, by_share = share * by_alpha + (1.0 - share) * by_beta, total * (by_alpha - by_beta)
+        if self._targeting:
+            return value, np.array([by_total - self._variance * by_omega, by_share])
+        gradient = [by_omega, by_total, by_share]
+        if self._free_mean:
+            gradient.insert(0, by_mean - float(np.mean(e / h)))
+        return value, np.array(gradient)
+
+    def _worth(self, point: FloatArray) -> float:
+        return -log_likelihood(self._returns, self.parameters(point), self.before)
+
+    def search(self) -> _Found:
+        """Return the best maximum found from the two likeliest of a grid of starts that lie apart."""
+        ranked = sorted((self._worth(self._point(*start)), start) for start in _STARTS)
+        best = ranked[0][1]
+        other = next(start for _, start in ranked if start[1] != best[1])
+        return min((self._descend(self._point(*start)) for start in (best, other)), key=lambda found: found.objective)
+
+    def _descend(self, start: FloatArray) -> _Found:
+        # Imported when first needed: it would double what the daemon imports at start, for this method alone.
+        from scipy.optimize import minimize
+
+        most = _STATIONARY if self._targeting else 1.0
+        bounds = [(None, None)] * self._free_mean + [(_LEAST_OMEGA, 10.0 * self._variance)] * (not self._targeting)
+        result = minimize(
+            self,
+            start,
+            jac=True,
+            method="SLSQP",
+            bounds=[*bounds, (0.0, most), (0.0, 1.0)],
+            options={"ftol": 1e-12, "maxiter": 200},
+        )
+        ending = {0: Ending.CONVERGED, 9: Ending.ITERATION_LIMIT}.get(int(result.status), Ending.NO_DESCENT)
+        return _Found(np.asarray(result.x), float(result.fun), ending, int(result.nit))
+
+
+def _described(
+    returns: FloatArray,
+    parameters: Parameters,
+    before: float,
+    found: _Found,
+    horizon: int,
+    per_year: float,
+    mean_kind: Mean,
+    targeting: bool,
+) -> Garch:
+    mean, omega, alpha, beta = parameters
+    variances = filtered(returns, parameters, before)
+    persistence = alpha + beta
+    following = omega + alpha * float(returns[-1] - mean) ** 2 + beta * float(variances[-1])
+    long_run = omega / (1.0 - persistence) if persistence < _STATIONARY else None
+    forecast = recursion(np.full(horizon - 1, omega), persistence, 1.0, following)
+    terms = np.cumsum(forecast) / np.arange(1.0, horizon + 1.0)
+    return Garch(
+        mean=mean,
+        omega=omega,
+        alpha=alpha,
+        beta=beta,
+        persistence=persistence,
+        half_life=float(np.log(0.5) / np.log(persistence)) if alpha > _NO_SHOCKS and long_run is not None else None,
+        unconditional_variance=long_run,
+        unconditional_volatility=None if long_run is None else float(np.sqrt(long_run * per_year)),
+        log_likelihood=log_likelihood(returns, parameters, before),
+        observations=returns.size,
+        ending=found.ending,
+        iterations=found.iterations,
+        variance_targeting=targeting,
+        mean_kind=mean_kind,
+        periods_per_year=per_year,
+        variances=variances,
+        forecast_variances=forecast,
+        forecast_volatilities=np.sqrt(forecast * per_year),
+        term_volatilities=np.sqrt(terms * per_year),
+    )
