@@ -425,6 +425,7 @@ def play(seed: int, folder: Path, figures: Figures) -> None:
     run(main)
 
 
+@pytest.mark.promise("P1", "P2", "P3", "P4")
 @pytest.mark.timeout(0)
 def test_random_schedules(tmp_path: Path, pytestconfig: pytest.Config) -> None:
     first, number = pytestconfig.getoption("--seed"), pytestconfig.getoption("--schedules") or 6
