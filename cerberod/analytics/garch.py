@@ -2,7 +2,7 @@
 
 The model: a return is `mean + e`, `e` normal with variance `h`, and `h[t] = omega + alpha e[t-1]^2 + beta h[t-1]`.
 Source: T. Bollerslev, "Generalized autoregressive conditional heteroskedasticity", Journal of Econometrics 31(3), 1986,
-equations 2 and 4. The variance before the sample, which stands for both `e^2` and `h` there, is the mean of the first
+equations 1 and 2. The variance before the sample, which stands for both `e^2` and `h` there, is the mean of the first
 75 squared deviations from the sample mean, weighted by powers of 0.94: the convention of Python's `arch`, so that
 likelihoods compare.
 

@@ -38,12 +38,12 @@ class Estimator(StrEnum):
       "The extreme value method for estimating the variance of the rate of return", Journal of Business 53(1), 1980.
     - `GARMAN_KLASS`: from open, high, low, close, 7.4 times; takes drift for variance, does not see gaps. M. Garman and
       M. Klass, "On the estimation of security price volatilities from historical data", Journal of Business 53(1),
-      1980, their practical estimator (the sixth).
+      1980, their practical estimator.
     - `ROGERS_SATCHELL`: from open, high, low, close, 6 times; right under any drift, does not see gaps. L. Rogers and
       S. Satchell, "Estimating variance from high, low and closing prices", Annals of Applied Probability 1(4), 1991.
     - `YANG_ZHANG`: gaps, open-to-close and Rogers-Satchell weighted for least variance, up to 14 times; right under
       drift and gaps. D. Yang and Q. Zhang, "Drift-independent volatility estimation based on high, low, open, and close
-      prices", Journal of Business 73(3), 2000, equations 7 and 8 with alpha 1.34.
+      prices", Journal of Business 73(3), 2000, with their alpha of 1.34.
 
     On a market of few trades all that use high and low are too small, because the true extremes were not traded.
     """
@@ -219,8 +219,8 @@ def ewma(returns: ArrayLike, periods_per_year: float, decay: float = 0.94) -> Ew
 
     The weight of a squared return falls by `decay` (RiskMetrics: 0.94 for days, 0.97 for months) with each bar, and the
     weights are divided by their sum: so the first returns need no made-up variance before them. Source: J.P.
-    Morgan/Reuters, "RiskMetrics Technical Document", 4th edition, 1996, section 5.2, equation 5.3 without its limit of
-    an endless past.
+    Morgan/Reuters, "RiskMetrics Technical Document", 4th edition, 1996, section 5.2, table 5.1, without its limit of an
+    endless past.
     """
     decay = number("decay", decay, 0.01, 0.9999)
     r = _moves(returns, LEAST_OBSERVATIONS)

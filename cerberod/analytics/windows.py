@@ -67,7 +67,7 @@ def moving_spread(x: FloatArray, width: int) -> tuple[FloatArray, FloatArray]:
     """Return sum and sum of squared deviations from the window's own mean, for each window.
 
     Source: T. Chan, G. Golub and R. LeVeque, "Updating formulae and a pairwise algorithm for computing sample
-    variances", 1979, equation 2.1.
+    variances", Stanford STAN-CS-79-773, 1979.
     """
 
     def join(a: _Parts, m: int, b: _Parts, k: int) -> _Parts:
