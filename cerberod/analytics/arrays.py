@@ -17,8 +17,8 @@ BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int64]
 Masked = np.ma.MaskedArray[tuple[Any, ...], np.dtype[np.float64]]
 
-LARGEST = 1e150
-"""No number of this field comes near; products of two of them still fit a float."""
+LARGEST = 1e75
+"""No number of this field comes near; products of four of them still fit a float."""
 
 
 def finite(field: str, value: ArrayLike) -> FloatArray:

@@ -110,14 +110,14 @@ def test_implied_volatility_gives_the_price_back(forward: float, away: float, ye
     )
 
 
-@given(st.lists(st.tuples(forwards, deviations_away, maturities, sigmas, st.booleans()), min_size=1, max_size=20))
-def test_many_at_once_are_what_each_is_alone(options: list[tuple[float, float, float, float, bool]]) -> None:
-    rows = [(f, strike_of(f, a, t, v), t, v, c) for f, a, t, v, c in options]
+@given(st.lists(st.tuples(forwards, deviations_away, maturities, sigmas), min_size=1, max_size=20))
+def test_many_at_once_are_what_each_is_alone(options: list[tuple[float, float, float, float]]) -> None:
+    """1e-13 and 1e-9: a processor's wide and narrow instructions may round an exponential differently."""
+    rows = [(f, strike_of(f, a, t, v), t, v, a >= 0.0) for f, a, t, v in options]
     f, k, t, v, c = (np.array(column) for column in zip(*rows, strict=True))
     together = black_price(f, k, t, v, c)
-    assert together == pytest.approx([float(black_price(*row)) for row in rows], rel=1e-14, abs=0.0)
+    assert together == pytest.approx([float(black_price(*row)) for row in rows], rel=1e-13, abs=0.0)
     found = implied_volatility(together, f, k, t, c)
     alone = [implied_volatility(p, *row[:3], row[4]) for p, row in zip(together, rows, strict=True)]
-    assert found.reason.tolist() == [int(one.reason) for one in alone]
-    for one, many in zip(alone, found.volatility.tolist(), strict=True):
-        assert one.volatility.tolist() == pytest.approx(many, rel=1e-12)
+    assert found.reason.tolist() == [int(one.reason) for one in alone] == [0] * len(rows)
+    assert found.volatility.tolist() == pytest.approx([float(one.volatility) for one in alone], rel=1e-9)
