@@ -124,7 +124,7 @@ class Daemon:
                     self.clock,
                     call_limits(settings),
                     RequestLog(self.sink, self.clock),
-                    (Auditor(recorder, reads=settings.audit.reads), *observers),
+                    (Auditor(recorder, self.sink.redactor, reads=settings.audit.reads), *observers),
                 )
                 guard = Guard(await recorder.stops())
                 resolver = Resolver(recorder, registry, services, _teller(dispatcher))

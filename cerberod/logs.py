@@ -55,6 +55,11 @@ class Redactor:
             forms |= {text, orjson.dumps(text)[1:-1].decode(), quote(text, safe="")}
         # Longest first: a secret that holds another one must not leave its own rest behind.
         self._needles = [form.encode() for form in sorted(forms, key=len, reverse=True) if form]
+        self._shortest = min(map(len, self._needles), default=0)
+
+    def holds_secret(self, data: bytes) -> bool:
+        """Tell whether any secret stands in these bytes."""
+        return len(data) >= self._shortest and any(needle in data for needle in self._needles)
 
     def clean(self, line: bytes) -> bytes:
         """Return the line without any secret."""

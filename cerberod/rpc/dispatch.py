@@ -11,9 +11,12 @@ from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
+from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import orjson
 from anyio.abc import TaskGroup
 from pydantic import ValidationError
@@ -119,6 +122,7 @@ class Dispatcher:
         self._observers = observers
         self._direct = direct
         self._lasting: TaskGroup | None = None
+        self._library: ModuleType | None = None
         self._idle = anyio.Event()
         self._listeners: dict[str, Listener] = {}
 
@@ -203,12 +207,15 @@ class Dispatcher:
     async def _by_library(
         self, session: Session, message: Request | Malformed, *, in_batch: bool = False
     ) -> bytes | None:
-        # jsonrpcserver takes 0.2 s to import and the usual call does without it.
-        from cerberod.rpc.library import answer_by_library
-
+        if self._library is None:
+            # jsonrpcserver takes 0.2 s to import: the usual call does without it, and no other session waits for it.
+            self._library = await anyio.to_thread.run_sync(import_module, "cerberod.rpc.library")
         if isinstance(message, Malformed):
             message = await self._account_for(session, message)
-        return await answer_by_library(message, lambda request: self._run(session, request, in_batch=in_batch))
+        answer: bytes | None = await self._library.answer_by_library(
+            message, lambda request: self._run(session, request, in_batch=in_batch)
+        )
+        return answer
 
     async def _batch(self, session: Session, batch: Batch) -> bytes | None:
         """Run the items of a batch at the same time; the answers stand in the order of the items."""
@@ -301,7 +308,12 @@ class Dispatcher:
         self, call: Call, budget: Budget, method: Method | None, request: Request, started: float, in_batch: bool
     ) -> bytes:
         method = self._admit(call.principal, budget, method, request, in_batch)
-        params = validate(method.params, request.params)
+        encoded = orjson.dumps(request.params)
+        if self._log.sink.redactor.holds_secret(encoded):
+            raise InvalidParams(
+                [{"field": "params", "rule": "free of this daemon's secrets; nothing was done with them"}]
+            )
+        params = validate(method.params, encoded)
         self.running[call.request_id] = Running(method.name, method.effect, call.principal.environment, started)
         budget.running += 1
         tally = current_tally.set(call.tally)
@@ -359,14 +371,14 @@ class Dispatcher:
             self._idle = anyio.Event()
 
 
-def validate(model: type[Params], params: dict[str, Any]) -> Params:
-    """Check params against their model, or raise `InvalidParams`.
+def validate(model: type[Params], params: bytes) -> Params:
+    """Check params, as JSON, against their model, or raise `InvalidParams`.
 
-    The parsed object is written as JSON again and validated strictly from there: on parsed values strict mode would
-    refuse text for decimals and times, and lax mode would take `"yes"` for true.
+    They were parsed with their envelope and are written as JSON again, to be validated strictly from there: on parsed
+    values strict mode would refuse text for decimals and times, and lax mode would take `"yes"` for true.
     """
     try:
-        checked = model.__pydantic_validator__.validate_json(orjson.dumps(params), strict=True)
+        checked = model.__pydantic_validator__.validate_json(params, strict=True)
     except ValidationError as error:
         raise InvalidParams(problems(error)) from None
     assert isinstance(checked, Params)

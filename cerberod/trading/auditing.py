@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from cerberod.audit.record import AuditEvent, EventKind
+from cerberod.logs import Redactor
 from cerberod.rpc.call import Call, Principal
 from cerberod.rpc.dispatch import Finished
 from cerberod.rpc.registry import Effect
@@ -21,8 +22,9 @@ MAX_AUDITED_PARAMS = 16_384
 class Auditor:
     """Audits the calls that the write path does not: reads, and writes refused before they came to it."""
 
-    def __init__(self, recorder: Recorder, *, reads: bool) -> None:
+    def __init__(self, recorder: Recorder, redactor: Redactor, *, reads: bool) -> None:
         self._recorder = recorder
+        self._redactor = redactor
         self._reads = reads
 
     def __call__(self, finished: Finished) -> None:
@@ -33,8 +35,11 @@ class Auditor:
         if is_read and not self._reads:
             return
         params: Mapping[str, Any] = finished.params
-        if len(orjson.dumps(params)) > MAX_AUDITED_PARAMS:
+        encoded = orjson.dumps(params)
+        if len(encoded) > MAX_AUDITED_PARAMS:
             params = {"omitted": f"over {MAX_AUDITED_PARAMS} bytes"}
+        elif self._redactor.holds_secret(encoded):
+            params = {"omitted": "held a secret"}
         kind = EventKind.READ if is_read else EventKind.REFUSED
         self._recorder.note_later(audit_event(finished.call, kind, params, code=finished.code))
 

@@ -8,6 +8,7 @@ from collections.abc import Awaitable
 from datetime import datetime
 from typing import Annotated, Any, Literal, TypeVar
 
+import orjson
 from pydantic import Field, StringConstraints
 
 from cerberod.audit.record import EventKind
@@ -170,7 +171,7 @@ async def check(call: Call, params: Check) -> Checked:
     if found.scope not in principal.scopes:
         raise RpcError(Code.NOT_ALLOWED, scope=found.scope)
     try:
-        asked = validate(found.params, params.params)
+        asked = validate(found.params, orjson.dumps(params.params))
     except InvalidParams as invalid:
         problems = [{**each, "field": f"params.{each['field']}"} for each in invalid.data["problems"]]
         raise InvalidParams(problems) from None

@@ -5,7 +5,7 @@ import pytest
 from tests.functional.conftest import StartDaemon
 from tests.support.client import Refused, connected
 from tests.support.command import Cerberod
-from tests.support.daemon import Daemon
+from tests.support.daemon import TOKEN, Daemon
 
 ORDER = {"instrument_name": "BTC-PERPETUAL", "side": "buy", "amount": "10", "price": "1000"}
 
@@ -82,3 +82,19 @@ async def test_settling_needs_a_write_that_is_open(daemon: Daemon, operator: Cer
         told = operator("settle", intent, *words)
         assert told.returncode == 1
         assert rule in told.stderr
+
+
+async def test_a_secret_of_the_daemon_in_params_is_refused_and_recorded_nowhere(daemon: Daemon) -> None:
+    async with connected(daemon) as bot:
+        for method, params in (
+            ("admin.halt", {"reason": f"leaked {TOKEN}"}),
+            ("deribit.place_order", {**ORDER, "intent": TOKEN}),
+            ("deribit.get_ticker", {"instrument_name": TOKEN}),
+        ):
+            with pytest.raises(Refused) as refused:
+                await bot.call(method, params, bad=True)
+            assert (refused.value.code, refused.value.fields) == (-32602, ["params"])
+        assert (await bot.call("deribit.place_order", {**ORDER, "intent": "free"}))["outcome"] == "confirmed"
+        page = await bot.call("admin.query_audit", {"limit": 10})
+    assert {"omitted": "held a secret"} in [record.get("params") for record in page["records"]]
+    assert TOKEN.encode() not in (daemon.state_dir / "audit.jsonl").read_bytes()

@@ -229,13 +229,13 @@ def _plain(answer: Any) -> Any:
 )
 def test_problems_name_fields_and_never_values(params: dict[str, Any], fields: list[str]) -> None:
     with pytest.raises(InvalidParams) as caught:
-        validate(Subtract, params)
+        validate(Subtract, orjson.dumps(params))
     assert [problem["field"] for problem in caught.value.data["problems"]] == fields
     assert caught.value.data["problem_count"] >= len(fields)
 
 
 def test_good_params_come_back_as_their_model() -> None:
-    assert validate(Subtract, SUBTRACT) == Subtract(minuend=5, subtrahend=3)
+    assert validate(Subtract, orjson.dumps(SUBTRACT)) == Subtract(minuend=5, subtrahend=3)
 
 
 TIGHT = BudgetLimits(decay_per_s=1e-3, soft=20, hard=100, error=10, parse_error=60, longest_wait_s=0.0)
