@@ -93,6 +93,7 @@ class Daemon:
         self.clock = clock
         self.sink = sink
         self.started = clock.monotonic()
+        self.document = introspection.describer(methods())
         self.step = "state"
         """What the start is doing, for whoever waits for it."""
         self.recorder: Recorder | None = None
@@ -204,7 +205,7 @@ class Daemon:
         venues = ["deribit"]
         return Introspection(
             environment=environment,
-            registry=registry,
+            document=self.document,
             clock=self.clock,
             started=self.started,
             git_sha=self.settings.health.git_sha,

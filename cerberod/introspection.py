@@ -6,6 +6,7 @@ They tell one environment's half of the truth: a testnet session learns nothing 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from pydantic import Field
@@ -29,7 +30,8 @@ class Introspection:
     """What the methods of this module read; one for each environment, made by the composition root."""
 
     environment: Environment
-    registry: Registry
+    document: Callable[[], "OpenRpcDocument"]
+    """Describes every method; built once, when first asked for."""
     clock: Clock
     started: float
     git_sha: str
@@ -278,6 +280,11 @@ async def query_audit(call: Call, params: QueryAudit) -> AuditPage:
     return AuditPage(**page)
 
 
+def describer(registry: Registry) -> Callable[[], "OpenRpcDocument"]:
+    """Return what describes a frozen registry: once, for it takes tens of milliseconds, and the same ever after."""
+    return cache(lambda: OpenRpcDocument(**openrpc(registry, __version__)))
+
+
 class OpenRpcDocument(Result):
     """An OpenRPC document; see https://spec.open-rpc.org/."""
 
@@ -293,4 +300,4 @@ async def discover(call: Call, params: NoParams) -> OpenRpcDocument:
 
     Beside the standard members each method has `x-effect`, `x-scope`, `x-cost`, `x-deadline` and `x-since`.
     """
-    return OpenRpcDocument(**openrpc(call.use(Introspection).registry, __version__))
+    return call.use(Introspection).document()
