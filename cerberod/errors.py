@@ -177,6 +177,10 @@ class AnalyticsRefused(Exception):
     """
 
     def __init__(self, field: str, rule: str) -> None:
-        super().__init__(f"{field}: {rule}")
+        # Both as they are: an exception comes back from a worker process by calling it with its `args`.
+        super().__init__(field, rule)
         self.field = field
         self.rule = rule
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.rule}"
