@@ -7,7 +7,7 @@ summed. Exposures are in quote currency (USD) from the dealers' side, under a na
   rises by 1 %; positive dampens moves. F is the row's own forward, in which the hedge is made.
 - vanna and charm exposure: sign * greek * open interest * F, the change of their delta per volatility point, per day.
 
-Source: SqueezeMetrics, "Gamma exposure" (2017), with the per-percent scaling in common use.
+Source: SqueezeMetrics, "Gamma Exposure" (white paper), with the per-percent scaling in common use.
 """
 
 from collections.abc import Iterator
@@ -254,7 +254,7 @@ def _flips(level: FloatArray, net: FloatArray) -> Iterator[Flip]:
 def vanna_charm(chain: OptionChain, dealers: DealerSign = DealerSign.LONG_CALLS_SHORT_PUTS) -> VannaCharm:
     """Return the dealers' vanna and charm exposure, in all and by expiry (in order).
 
-    Source: E. Haug, "The Complete Guide to Option Pricing Formulas" (2007), 2.2.2 (DdeltaDvol) and 2.2.3 (charm).
+    Source: greeks as in E. Haug, "The Complete Guide to Option Pricing Formulas" (2007), chapter 2.
     """
     greeks = black_76(
         chain.forward, chain.strike, chain.years, chain.volatility, chain.is_call, convention=Convention.DESK

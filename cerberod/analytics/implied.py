@@ -75,8 +75,8 @@ def implied_volatility(
     1e-9 of the out-of-the-money price of that strike, plus the rounding of `price` itself: an option deep in the money
     holds its volatility only in the digits that intrinsic value leaves over.
 
-    Source: the equation and its three forms follow P. Jäckel, "Let's be rational", Wilmott (2016), sections 2 to 4; the
-    bracket and the starting points are our own.
+    Source: the equation and its three forms follow P. Jäckel, "Let's be rational", Wilmott (2015); the bracket, the
+    steps and the starting points are our own.
     """
     p, f, k, t, call, r = together(
         price=not_negative("price", price),

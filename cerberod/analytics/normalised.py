@@ -4,14 +4,14 @@ With x = ln(F/K) and the total deviation s = sigma sqrt(T), Black's undiscounted
 
     b(x, s) = e^(x/2) N(x/s + s/2) - e^(-x/2) N(x/s - s/2)
 
-(P. Jäckel, "By Implication", 2006, equation 2.2), and for x <= 0 it is the out-of-the-money one. Written like this it
+(P. Jäckel, "By implication", Wilmott, 2006), and for x <= 0 it is the out-of-the-money one. Written like this it
 loses all its digits in the wings, where the two terms cancel. Here it is written with Y(z) = N(z) / phi(z):
 
     b = phi(h) phi(t) sqrt(2 pi) [Y(h + t) - Y(h - t)],   h = x/s, t = s/2
 
 whose bracket (the `spread`) is the inverse of d ln b / d s and keeps its digits however small b is. Where h + t and
-h - t are close, their difference is summed as a Taylor series instead (Jäckel, "Let's be rational", 2016, section 6,
-has the same idea in another form). Nothing here checks its arguments.
+h - t are close, their difference is summed as a Taylor series instead (Jäckel's "Let's be rational", 2015, has the
+same idea in another form). Nothing here checks its arguments.
 """
 
 import numpy as np

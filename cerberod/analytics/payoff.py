@@ -77,7 +77,7 @@ def expiry_payoff(legs: Sequence[Leg], level: ArrayLike) -> ExpiryPayoff:
 
     All options and futures must expire together (refused otherwise: revalue the position at the first expiry instead).
     Perpetuals and spot are closed at the settlement price. Source: definition; inverse contracts as in C. Alexander,
-    D. Chen and A. Imeraj, "Crypto quanto and inverse options", Mathematical Finance 33 (2023), section 2.
+    D. Chen and A. Imeraj, "Crypto quanto and inverse options", Mathematical Finance 33 (2023).
     """
     check_legs(legs)
     if len({leg.years for leg in legs if leg.years is not None}) > 1:

@@ -161,7 +161,7 @@ def at_delta(smile: Smile, delta: ArrayLike, *, by: Interpolation = Interpolatio
     that volatility is the delta asked for. By `LOG_MONEYNESS` the volatility is linear in ln(K/F), and the point is
     where the smile itself has that delta, found by bisection to the last digit.
 
-    Source: forward delta and its inverse, U. Wystup, "FX Options and Structured Products" (2006), section 1.2.
+    Source: forward delta and its inverse after U. Wystup, "FX Options and Structured Products" (2006).
     """
     asked = finite("delta", delta)
     if np.any((np.abs(asked) >= 1.0) | (asked == 0.0)):

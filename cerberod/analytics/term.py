@@ -70,7 +70,7 @@ def constant_maturity(years: ArrayLike, volatility: ArrayLike, tenor: ArrayLike)
 
     Works for any volatility that means the same at each expiry: at the money, or at one delta. No extrapolation.
 
-    Source: as in the CBOE VIX white paper and in J. Gatheral, "The Volatility Surface" (2006), chapter 3.
+    Source: as in the CBOE VIX white paper and in J. Gatheral, "The Volatility Surface" (2006).
     """
     t, v = _term(years, volatility)
     at = positive("tenor", tenor)
@@ -83,8 +83,8 @@ def constant_maturity(years: ArrayLike, volatility: ArrayLike, tenor: ArrayLike)
 def forward_volatilities(years: ArrayLike, volatility: ArrayLike) -> TermPoints:
     """Return the volatility between each expiry and the next: one item fewer than `years` (increasing).
 
-    Source: sqrt((v2^2 t2 - v1^2 t1) / (t2 - t1)), J. Hull, "Options, Futures, and Other Derivatives", volatility term
-    structures. Masked where the difference is negative.
+    It is sqrt((v2^2 t2 - v1^2 t1) / (t2 - t1)), masked where the difference is negative. Source: additivity of
+    variance; J. Gatheral, "The Volatility Surface" (2006).
     """
     t, v = _term(years, volatility)
     gained = np.diff(v * v * t)
@@ -96,8 +96,7 @@ def forward_volatilities(years: ArrayLike, volatility: ArrayLike) -> TermPoints:
 def expected_move(forward: ArrayLike, volatility: ArrayLike, years: ArrayLike) -> ExpectedMove:
     """Return the expected move of a forward over `years` at a volatility (usually at the money); arrays broadcast.
 
-    Source: lognormal distribution; the straddle is 2 F (2 N(sigma sqrt(T) / 2) - 1), M. Brenner and M. Subrahmanyam
-    (1988).
+    Source: lognormal distribution; Black-76 makes the straddle at K = F 2 F (2 N(sigma sqrt(T) / 2) - 1).
     """
     f, v, t = together(
         forward=positive("forward", forward),

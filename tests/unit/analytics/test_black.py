@@ -1,11 +1,15 @@
 """Prices and greeks against worked examples of a textbook, recorded tickers, limits, and refusals."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from cerberod.analytics.arrays import words
 from cerberod.analytics.black import Convention, GreekReason, OptionGreeks, black_76, black_delta, black_price
 from cerberod.analytics.black import black_scholes as spot_form
+from cerberod.analytics.chain import OptionChain
+from cerberod.analytics.implied import implied_volatility
 from cerberod.errors import AnalyticsRefused
 
 # Deribit's 25SEP26 80000 call on 2026-08-22, values recomputed independently for the fact sheet.
@@ -162,3 +166,21 @@ def test_deribits_convention_knows_no_rate_and_no_spot_form() -> None:
         black_76(100.0, 100.0, 1.0, 0.5, True, 0.01, convention=Convention.DERIBIT)
     with pytest.raises(AnalyticsRefused, match="convention"):
         spot_form(100.0, 100.0, 1.0, 0.5, True, convention=Convention.DERIBIT)
+
+
+@pytest.mark.recorded
+def test_marks_of_a_recorded_chain_are_black_76(
+    recorded_chain: OptionChain, recorded_rows: list[dict[str, Any]]
+) -> None:
+    """In coin, median and worst as the fact sheet found them: one clock for rows of several seconds explains both."""
+    c = recorded_chain
+    marks = np.array([row["mark_price"] for row in recorded_rows])
+    error = np.abs(black_price(c.forward, c.strike, c.years, c.volatility, c.is_call) / c.forward - marks)
+    assert float(np.median(error)) < 3e-6
+    assert float(error.max()) < 1e-4
+    # And back: a hundredth of a volatility point and what a mark of eight decimals leaves open.
+    found = implied_volatility(marks * c.forward, c.forward, c.strike, c.years, c.is_call)
+    vega = black_76(c.forward, c.strike, c.years, c.volatility, c.is_call).vega / c.forward
+    known = (found.reason == 0) & (vega > 0.02)
+    assert known.sum() > 500
+    assert float(np.median(np.abs(found.volatility.filled(0.0) - c.volatility)[known])) < 1e-4

@@ -20,7 +20,7 @@ from cerberod.analytics.svi import (
 from cerberod.errors import AnalyticsRefused
 
 VOGT = make_svi(a=-0.0410, b=0.1331, rho=0.3060, m=0.3586, sigma=0.4153)
-"""Axel Vogt's example, Gatheral and Jacquier (2014), figure 1: it looks innocent and has a negative density."""
+"""Axel Vogt's example, of Gatheral and Jacquier (2014): it looks innocent and has a negative density."""
 TAME = make_svi(a=0.01, b=0.1, rho=-0.3, m=0.02, sigma=0.15)
 
 
@@ -42,7 +42,7 @@ def test_vogts_slice_has_butterfly_arbitrage() -> None:
     assert not found.free
     assert found.wings_free
     assert found.least_g < -0.03
-    assert 0.6 < found.at < 1.1  # figure 1 shows the density below zero here
+    assert 0.6 < found.at < 1.1  # where the paper draws the density below zero
 
 
 def test_a_butterfly_found_costs_less_than_nothing() -> None:
