@@ -221,6 +221,10 @@ class Deribit:
                 self.instruments.forget(name)
             raise
 
+    async def reachable(self) -> None:
+        """Return once there is a connection, as long as a write waits for one; raises `VenueDown`."""
+        await self._link.ready(self._write_deadline_s * _PATIENCE_SHARE)
+
     async def probe(self, timeout_s: float) -> VenueStatus:
         """Ask the venue for a sign of life and return the status after it, within the time given.
 

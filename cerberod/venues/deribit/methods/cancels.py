@@ -127,7 +127,12 @@ async def cancel_all_orders(call: Call, params: CancelAllOrders) -> Plan[CancelA
 async def _open_before(
     deribit: Deribit, currency: str | None, kind: str | None, instrument_name: str | None
 ) -> list[str] | None:
-    """Note what is open now, for the finder. A venue too slow to tell does not hold up the cancel."""
+    """Note what is open now, for the finder. A venue too slow to tell does not hold up the cancel.
+
+    A connection is waited for first, as the cancel itself would: sent the moment there is one, and without this note,
+    a cancel whose answer is lost could never be told from one that did nothing.
+    """
+    await deribit.reachable()
     method, asked = open_orders_request(currency, kind, instrument_name)
     with anyio.move_on_after(_LOOK_BEFORE_S):
         try:

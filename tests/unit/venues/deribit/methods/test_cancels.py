@@ -5,13 +5,16 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from cerberod.errors import BadVenueData
+from cerberod.errors import BadVenueData, VenueDown
+from cerberod.ids import Environment
+from cerberod.rpc.call import Call, Services
 from cerberod.rpc.registry import registry
 from cerberod.trading.orders import Outcome
 from cerberod.trading.writes import Sent
+from cerberod.venues.backoff import Backoff
 from cerberod.venues.deribit.methods.cancels import CancelAllOrders, CancelOrder, cancel_all_orders, cancel_order
-from tests.support.deribit_venue import SILENCE, Error
-from tests.unit.venues.deribit.methods.test_orders import calling, fields, params_of
+from tests.support.deribit_venue import SILENCE, Error, client_of, eventually, scripted
+from tests.unit.venues.deribit.methods.test_orders import PRINCIPAL, calling, fields, params_of
 from tests.unit.venues.deribit.wire.test_orders import ORDER
 
 CANCELLED = ORDER | {"order_state": "cancelled", "cancel_reason": "user_request"}
@@ -91,6 +94,32 @@ async def test_a_mass_cancel_is_sent_even_when_nobody_can_tell_what_is_open(
         assert plan.wire["open_before"] is None
         assert plan.send is not None
         assert (await plan.send(Sent())).outcome is Outcome.CONFIRMED
+
+
+async def test_a_mass_cancel_that_waits_for_the_connection_looks_when_it_is_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Killed before its first byte, it could not be told from one that worked if nobody knew what was open."""
+    monkeypatch.setattr("cerberod.venues.deribit.methods.cancels._LOOK_BEFORE_S", 0.2)
+    slowly = Backoff(lambda: 0.0, first_s=0.5)
+    async with (
+        scripted(private__get_open_orders=[ORDER], private__cancel_all=[]) as venue,
+        client_of(venue, reconnect=slowly) as deribit,
+    ):
+        await eventually(lambda: deribit.status().authenticated)
+        venue.cut()
+        await eventually(lambda: not deribit.status().connected)
+        call = Call("r-1", "deribit.cancel_all_orders", PRINCIPAL, Services(Environment.TESTNET, [deribit]))
+        plan = await cancel_all_orders(call, params_of(CancelAllOrders, intent="i"))
+        assert plan.wire["open_before"] == [ORDER["order_id"]]
+
+
+async def test_a_mass_cancel_without_a_connection_is_an_error_before_anything_is_sent() -> None:
+    async with scripted() as venue, client_of(venue, url="ws://127.0.0.1:1/", write_deadline_s=0.1) as deribit:
+        call = Call("r-1", "deribit.cancel_all_orders", PRINCIPAL, Services(Environment.TESTNET, [deribit]))
+        with pytest.raises(VenueDown):
+            await cancel_all_orders(call, params_of(CancelAllOrders, intent="i"))
+        assert venue.received == []
 
 
 async def test_parts_that_stay_are_told() -> None:
