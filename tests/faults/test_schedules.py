@@ -51,6 +51,8 @@ HERE = "deribit_testnet"
 BOTS = 3
 SLOWEST_S = 0.05
 DEADLINE_S = 2.0
+ENDS_MIDWAY = 0.05
+"""Which part of the calls the daemon ends in the middle of."""
 BAD_S = 20.0
 """How long things go wrong."""
 AFTER_S = 120.0
@@ -326,6 +328,9 @@ class Schedule:
             answered.set()
 
         daemon.group.start_soon(ask)
+        if self.seeded.random() < ENDS_MIDWAY:
+            await anyio.sleep(self.seeded.uniform(0, 2 * SLOWEST_S))
+            await self._restart(killed=self.seeded.random() < 0.7)
         await answered.wait()
         write.told += told
         self.figures.replies.update(told)

@@ -20,6 +20,11 @@ from cerberod.simulator.deribit.session import Session
 from cerberod.simulator.deribit.wire import Answer, read_request
 
 _BEAT_S = 2.0
+_STALLS = 0.01
+"""Which part of the frames takes long."""
+_STALL_S = 4.0
+_STRAY_S = 10.0
+"""How long what was sent may be under way after its sender is gone."""
 
 
 class MemoryVenue:
@@ -107,7 +112,13 @@ class Line:
                 self.session.beat(self._venue.environment.clock.monotonic())
 
     async def _delay(self) -> None:
-        await anyio.sleep(self._venue.seeded.uniform(0, self._venue.slowest_s))
+        """Take the time of one frame on its way: a line may stall, and one that is hung up delivers when it likes."""
+        seeded, longest_s = self._venue.seeded, self._venue.slowest_s
+        if self.state is State.CLOSED:
+            longest_s = _STRAY_S
+        elif seeded.random() < _STALLS:
+            longest_s = _STALL_S
+        await anyio.sleep(seeded.uniform(0, longest_s))
 
     def _say(self, frame: bytes) -> None:
         if not self._mute:
