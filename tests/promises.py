@@ -35,7 +35,11 @@ PROMISES: Final = {
             "after it every failure, deadline and bug of our own is an outcome",
             "what the venue received is counted at the venue",
         ),
-        (Deferred("100 000 random schedules", "the suite runs a share of them; scripts/soak.sh runs as many as asked"),),
+        (
+            Deferred(
+                "100 000 random schedules", "the suite runs a share of them; scripts/soak.sh runs as many as asked"
+            ),
+        ),
     ),
     "P2": Promise(
         "One intent is at most one order.",
