@@ -167,7 +167,7 @@ def black_scholes(
     )
     if np.any(np.abs(q * t) > _MOST_DISCOUNT) or np.any(np.abs(r * t) > _MOST_DISCOUNT):
         raise AnalyticsRefused("rate", f"rate and dividend_yield times years must stay within {_MOST_DISCOUNT:g}")
-    x = _terms(s * np.exp((r - q) * t), k, t, v, call, r)
+    x = _reduce(s * np.exp((r - q) * t), k, t, v, call, r)
     carried = np.exp(-q * t)
     value = _price(x)
     delta = carried * x.sign * x.above
@@ -247,6 +247,11 @@ def _terms(
     )
     if np.any(np.abs(r * t) > _MOST_DISCOUNT):
         raise AnalyticsRefused("rate", f"rate times years must stay within {_MOST_DISCOUNT:g}")
+    return _reduce(f, k, t, v, call, r)
+
+
+def _reduce(f: FloatArray, k: FloatArray, t: FloatArray, v: FloatArray, call: BoolArray, r: FloatArray) -> _Terms:
+    """Return what all greeks are made of, from checked arrays of one shape."""
     x = np.asarray(normalised.log_moneyness(f, k))
     root = np.sqrt(t)
     s = np.minimum(v * root, _MOST_DEVIATION)

@@ -101,31 +101,36 @@ def implied_volatility(
     out = np.zeros(p.shape)
     if solvable.any():
         f, k = f[solvable], k[solvable]
-        x = -np.abs(normalised.log_moneyness(f, k))
-        out[solvable] = _deviation(target[solvable], x) / np.sqrt(t[solvable])
+        problem = _Problem(
+            x=-np.abs(normalised.log_moneyness(f, k)),
+            target=target[solvable],
+            missing=(bound - time_value)[solvable] / np.sqrt(f) / np.sqrt(k),
+        )
+        out[solvable] = _deviation(problem) / np.sqrt(t[solvable])
     return ImpliedVolatility(masked(out, ~solvable), reason)
 
 
 @dataclass(frozen=True)
 class _Problem:
-    """Normalised prices b(x, s) = `target` to be solved for s, all of one form of the equation."""
+    """Normalised prices b(x, s) = `target` to be solved for s; `missing` is what they lack to their bound e^(x/2)."""
 
     x: FloatArray
     target: FloatArray
+    missing: FloatArray
 
     def where(self, chosen: BoolArray) -> "_Problem":
-        return _Problem(self.x[chosen], self.target[chosen])
+        return _Problem(self.x[chosen], self.target[chosen], self.missing[chosen])
 
 
-def _deviation(target: FloatArray, x: FloatArray) -> FloatArray:
+def _deviation(problem: _Problem) -> FloatArray:
     """Return s with b(x, s) = target, for x <= 0 < target < e^(x/2)."""
+    x, target = problem.x, problem.target
     # At s = sqrt(2 |x|) the price turns from convex to concave in s; vega is largest there.
     turn = np.sqrt(-2.0 * x)
     at_turn = normalised.price(x, np.maximum(turn, _LEAST))
     low = (target < at_turn) & (turn > _LEAST)
-    high = ~low & (target > 0.5 * np.exp(0.5 * x)) & (target > at_turn)
+    high = ~low & (target > problem.missing) & (target > at_turn)
     out = np.empty_like(target)
-    problem = _Problem(x, target)
     forms: tuple[tuple[BoolArray, _Form, FloatArray, FloatArray], ...] = (
         (low, _low, np.full_like(x, _LEAST), turn),
         (high, _high, np.maximum(turn, _LEAST), np.full_like(x, _MOST)),
@@ -168,8 +173,7 @@ def _high(problem: _Problem, s: FloatArray) -> tuple[FloatArray, FloatArray, Flo
     h, t = problem.x / s, 0.5 * s
     missing = np.exp(0.5 * problem.x) * ndtr(-h - t) + np.exp(-0.5 * problem.x) * ndtr(h - t)
     ratio = np.exp(-0.5 * np.minimum(h * h + t * t, 1400.0)) / _ROOT_TWO_PI / np.maximum(missing, 1e-300)
-    wanted = np.exp(0.5 * problem.x) - problem.target
-    error = np.log(wanted) - np.log(np.maximum(missing, 1e-300))
+    error = np.log(problem.missing) - np.log(np.maximum(missing, 1e-300))
     return error, ratio, _curvature(problem.x, s) + ratio
 
 
@@ -211,12 +215,11 @@ def _start(problem: _Problem, least: FloatArray, most: FloatArray) -> FloatArray
         s = np.sqrt(x2 / np.maximum(2.0 * (rest - ln_target), 1e-3))
     deep = (s > least) & (s < most) & (most < _MOST)
     # Elsewhere: the tangent at the turning point, or for the upper half the leading behaviour of what is missing.
-    missing = np.maximum(np.exp(0.5 * problem.x) - problem.target, 1e-300)
-    upper = np.sqrt(np.maximum(-8.0 * np.log(np.minimum(missing, 1.0)), 0.0)) * 0.8
+    upper = np.sqrt(np.maximum(-8.0 * np.log(np.minimum(problem.missing, 1.0)), 0.0)) * 0.8
     tangent = least + _ROOT_TWO_PI * np.exp(np.minimum(-0.5 * problem.x, 300.0)) * np.maximum(
         problem.target - normalised.price(problem.x, least), 0.0
     )
-    outer = np.where(problem.target > 0.5 * np.exp(0.5 * problem.x), np.maximum(upper, tangent), tangent)
+    outer = np.where(problem.target > problem.missing, np.maximum(upper, tangent), tangent)
     guess = np.where(deep, s, np.where(most < _MOST, most, outer))
     guess = np.where(
         (guess > least) & (guess < most), guess, np.minimum(np.maximum(guess, least * 1.0001), 0.99 * most)

@@ -225,7 +225,9 @@ def fit_svi(smile: Smile, weights: ArrayLike | None = None) -> SviFit:
 
 def _vega(smile: Smile) -> FloatArray:
     vega = black_76(smile.forward, smile.strike, smile.years, smile.volatility, True).vega
-    return np.maximum(vega, 1e-6 * float(vega.max()))
+    most = float(vega.max())
+    # All strikes may be so far out that none has any; then all count alike.
+    return np.maximum(vega / most, 1e-6) if most > 1e-100 * smile.forward else np.ones_like(vega)
 
 
 def _box_variance(x: FloatArray, k: FloatArray) -> FloatArray:
