@@ -1,0 +1,120 @@
+"""Whatever follows a method's published schema is answered by a result or by an error that says something (-32603 not).
+
+Two lists, written by hand: a new method fails here until somebody has decided whether it may be called at random.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from websockets.sync.client import ClientConnection, connect
+
+from cerberod import __version__, app
+from cerberod.rpc.describe import openrpc
+from cerberod.rpc.registry import Effect
+from tests.support.client import check_reply, check_request
+from tests.support.daemon import Daemon
+from tests.support.schemas import ANYTHING, TEXT, params
+
+SAFE = {
+    "admin.get_status",
+    "admin.query_audit",
+    "deribit.cancel_all_orders",
+    "deribit.cancel_order",
+    "deribit.edit_order",
+    "deribit.get_account_summary",
+    "deribit.get_expirations",
+    "deribit.get_historical",
+    "deribit.get_index_price",
+    "deribit.get_instruments",
+    "deribit.get_open_orders",
+    "deribit.get_order",
+    "deribit.get_orderbook",
+    "deribit.get_positions",
+    "deribit.get_ticker",
+    "deribit.place_order",
+    "orders.check",
+    "orders.get_outcome",
+    "orders.list_unresolved",
+    "rpc.discover",
+    "session.ping",
+    "session.whoami",
+}
+"""Called at random, on a simulator of its own: reads, and writes to that simulator."""
+
+NOT_SAFE = {
+    "admin.halt": "a halt would deny every order after it",
+    "admin.resume": "needs the operator's token, which this session has not",
+    "admin.settle_intent": "needs the operator's token, which this session has not",
+}
+
+DESCRIBED = {each["name"]: each for each in openrpc(app.methods(), __version__)["methods"]}
+EXAMPLES = settings().max_examples // 20
+AT_RANDOM = settings(
+    max_examples=EXAMPLES,
+    deadline=None,  # a venue's rate limit makes some calls wait
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+
+def test_every_method_is_in_one_of_the_lists() -> None:
+    assert SAFE & NOT_SAFE.keys() == set()
+    assert SAFE | NOT_SAFE.keys() == DESCRIBED.keys()
+    reads = {method.name for method in app.methods() if method.effect is Effect.READ}
+    assert reads <= SAFE, "a read that must not be called at random is no read"
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    limits = {"LIMIT_COST_SOFT": "10000000", "LIMIT_COST_HARD": "100000000"}
+    running = Daemon(tmp_path_factory.mktemp("methods"), "serve", "--sim", settings=limits)
+    try:
+        running.wait_ready()
+        yield running
+        running.stop()
+    finally:
+        running.kill()
+    running.check()
+
+
+@pytest.fixture(scope="module")
+def connection(daemon: Daemon) -> Iterator[ClientConnection]:
+    headers = {"Authorization": f"Bearer {daemon.token}", "X-Bot-Tag": "fuzz"}
+    with connect(daemon.url, additional_headers=headers, compression=None, proxy=None, max_size=None) as opened:
+        yield opened
+
+
+def ask(connection: ClientConnection, method: str, given_params: Any) -> dict[str, Any]:
+    request = {"jsonrpc": "2.0", "id": 1, "method": method, "params": given_params}
+    connection.send(orjson.dumps(request).decode())
+    while True:
+        reply: dict[str, Any] = orjson.loads(connection.recv(timeout=40))
+        if "method" not in reply:  # what the daemon pushes unasked is no answer
+            return reply
+
+
+@pytest.mark.parametrize("method", sorted(SAFE))
+@AT_RANDOM
+@given(data=st.data())
+def test_params_that_follow_the_schema_are_understood(
+    method: str, connection: ClientConnection, data: st.DataObject
+) -> None:
+    drawn = data.draw(params(DESCRIBED[method]))
+    check_request(method, drawn)
+    reply = ask(connection, method, drawn)
+    check_reply(method, reply)
+    assert reply.get("error", {}).get("code") != -32603, reply
+
+
+@pytest.mark.parametrize("method", sorted(DESCRIBED))
+@AT_RANDOM
+@given(drawn=st.dictionaries(TEXT, ANYTHING, min_size=1, max_size=4))
+def test_params_of_any_shape_are_refused_and_change_nothing(
+    method: str, connection: ClientConnection, drawn: dict[str, Any]
+) -> None:
+    reply = ask(connection, method, drawn)
+    check_reply(method, reply)
+    assert reply["error"]["code"] in (-32602, -32002), reply
