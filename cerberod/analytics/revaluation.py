@@ -18,7 +18,8 @@ from cerberod.analytics.legs import Kind, Leg, Settlement, check_legs
 from cerberod.errors import AnalyticsRefused
 
 _MOST_LEVELS = 5_000
-_BISECTIONS = 60
+_ROUNDS = 100
+_CLOSE = 4e-15
 
 
 @dataclass(frozen=True)
@@ -155,16 +156,27 @@ def _leg_profit(leg: Leg, spot: float, level: FloatArray, passed: float) -> Floa
 def _breakevens(
     legs: Sequence[Leg], spot: float, level: FloatArray, profit: FloatArray, passed: float
 ) -> tuple[float, ...]:
-    on_level = level[profit == 0.0]
     side = np.sign(profit)
     change = np.flatnonzero(side[:-1] * side[1:] < 0.0)
     low, high = level[change], level[change + 1]
-    rising = profit[change] < 0.0
-    for _ in range(_BISECTIONS if change.size else 0):
-        middle = 0.5 * (low + high)
-        below = (_profit(legs, spot, middle, passed) < 0.0) == rising
-        low, high = np.where(below, middle, low), np.where(below, high, middle)
-    out: list[float] = np.union1d(on_level, 0.5 * (low + high)).tolist()
+    at_low, at_high = profit[change], profit[change + 1]
+    root, last = 0.5 * (low + high), np.zeros(change.size)
+    for _ in range(_ROUNDS if change.size else 0):
+        before, root = root, np.clip(low + at_low / (at_low - at_high) * (high - low), low, high)
+        value = _profit(legs, spot, root, passed)
+        if np.all((np.abs(root - before) <= _CLOSE * root) | (value == 0.0)):
+            break
+        now = np.where((value < 0.0) == (at_low < 0.0), 1.0, -1.0)  # which end the root replaces: low or high
+        # False position with the Illinois rule: an end kept twice running loses half its weight, so both close in.
+        kept = np.where(now == last, 0.5, 1.0)
+        low, at_low, high, at_high = (
+            np.where(now > 0.0, root, low),
+            np.where(now > 0.0, value, at_low * kept),
+            np.where(now > 0.0, high, root),
+            np.where(now > 0.0, at_high * kept, value),
+        )
+        last = now
+    out: list[float] = np.union1d(level[profit == 0.0], root).tolist()
     return tuple(out)
 
 
