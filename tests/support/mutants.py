@@ -57,7 +57,7 @@ def _changed(draw: st.DrawFn, value: Any) -> Any:
     match draw(st.sampled_from(["replace", "remove", "negate", "wrap", "repeat"])):
         case "remove":
             del parent[last]
-        case "negate" if type(parent[last]) in (int, float):
+        case "negate" if type(parent[last]) in (int, float) and abs(parent[last]) < 2**63:
             parent[last] = -parent[last]
         case "wrap":
             parent[last] = draw(st.sampled_from([[parent[last]], {"x": parent[last]}, [parent[last], parent[last]]]))
