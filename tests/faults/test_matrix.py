@@ -12,8 +12,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import anyio
+import anyio.to_thread
 import orjson
 import pytest
 from websockets.asyncio.client import connect
@@ -50,6 +52,8 @@ class Day:
     """The connection that stands is cut, because new ones are what goes wrong."""
 
 
+LOSING = {"refuse", "status", "cut_before", "cut_after", "half_answer", "garbage", "silence", "rate_limit"}
+"""Verbs after which the connection is gone."""
 CONFIRMED, REJECTED, UNKNOWN, ERROR = "confirmed", "rejected", "unknown", "error"
 
 
@@ -101,18 +105,37 @@ class Desk:
         self.venue = BadDay(self.simulator)
         settings = {**self.simulator.keys_of("TESTNET"), "LIMIT_WRITE_DEADLINE_S": "1", "LIMIT_READ_DEADLINE_S": "2"}
         self.daemon = Daemon(folder / "daemon", "serve", settings=settings, module="tests.support.impatient")
-        self.daemon.announce("connection down")
         self.daemon.wait_ready()
         self.tally = Tally()
+        self._loss_announced = False
 
     async def working(self, client: Client) -> None:
         """Wait until the daemon can trade again."""
         with anyio.fail_after(RESOLVED_S):
             while True:
                 (venue,) = (await client.call("admin.get_status"))["venues"]
-                if venue["healthy"] and venue["reason"] != "clock_unstable":
+                if not venue["healthy"]:
+                    await anyio.sleep(0.05)
+                elif venue["reason"] == "clock_unstable":
+                    await client.call("deribit.get_ticker", {"instrument_name": "BTC-PERPETUAL"})
+                else:
                     return
-                await anyio.sleep(0.05)
+
+    async def readiness(self) -> dict[str, Any]:
+        """Return what monitors are told."""
+
+        def ask() -> dict[str, Any]:
+            with urlopen(f"{self.daemon.http_url}/health/ready", timeout=ANSWER_S) as answer:
+                told: dict[str, Any] = orjson.loads(answer.read())
+            return told
+
+        return await anyio.to_thread.run_sync(ask)
+
+    def announce_loss(self) -> None:
+        """Say that the daemon will lose its connection."""
+        if not self._loss_announced:
+            self.daemon.announce("connection down")
+            self._loss_announced = True
 
     async def losses(self, client: Client) -> int:
         """Return how many connections the daemon has lost."""
@@ -194,10 +217,37 @@ async def test_a_bad_day_at_the_venue(desk: Desk, name: str) -> None:
             await suffer(desk, client, day, asked)
 
 
+async def test_a_day_on_which_the_venues_clock_jumps(desk: Desk) -> None:
+    """faults.md 58: orders wait until its answers agree again, cancels pass, readiness tells."""
+    async with connected(desk.daemon) as client:
+        for method in WRITES:
+            await desk.working(client)
+            asked = await desk.prepare(client, method)
+            desk.venue.let_time_pass(3600)
+            await client.call("deribit.get_ticker", {"instrument_name": "BTC-PERPETUAL"})
+            assert (await desk.readiness())["clients"][0]["reason"] in ("clock_unstable", "clock_offset")
+            desk.venue.let_time_pass(3600)
+            await client.call("deribit.get_ticker", {"instrument_name": "BTC-PERPETUAL"})
+            reply = await client.call(asked.method, asked.params)
+            if RECIPES[method].is_cancel:
+                assert reply["outcome"] == CONFIRMED
+                continue
+            assert (reply["outcome"], [reason["field"] for reason in reply["reasons"]]) == ("denied", ["clock"])
+            assert desk.received(asked) == 0
+            assert desk.journaled(asked.intent) is None
+            assert [record["outcome"] for record in desk.audited(intent=asked.intent)] == ["denied"]
+            await desk.working(client)
+            assert (await client.call(asked.method, asked.params))["outcome"] == CONFIRMED, "the intent was not used up"
+    readiness = await desk.readiness()
+    assert (readiness["status"], readiness["clients"][0]["healthy"]) == ("degraded", True)
+
+
 async def suffer(desk: Desk, client: Client, day: Day, asked: Asked) -> None:
     """Send one write on a bad day, then let the day pass, and hold all that is said of it against the venue."""
     venue, is_cancel = desk.venue, RECIPES[asked.method].is_cancel
     which = {} if day.every_request else {"method": asked.wire, "times": 1}
+    if day.rule["verb"] in LOSING:
+        desk.announce_loss()
     with venue.day(day.rule | which):
         if day.cut_first:
             losses = await desk.losses(client)

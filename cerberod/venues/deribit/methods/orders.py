@@ -310,6 +310,8 @@ async def edit_order(call: Call, params: EditOrder) -> Plan[OrderOutcome]:
     """
     deribit = call.use(Deribit)
     account = deribit.account
+    if objection := await deribit.clock_objection():
+        return _denied(account, Reason(field="clock", rule=objection))
     try:
         order = wire.one_order((await deribit.read("private/get_order_state", {"order_id": params.order_id})).result)
     except VenueRefused as refused:
@@ -324,8 +326,6 @@ async def edit_order(call: Call, params: EditOrder) -> Plan[OrderOutcome]:
         return _denied(account, Reason(field="order_id", rule="an order on an instrument of this venue"))
     if reasons := list(_edit_objections(params, order, instrument)):
         return _denied(account, *reasons)
-    if objection := await deribit.clock_objection():
-        return _denied(account, Reason(field="clock", rule=objection))
     request = _edit_request(params, order, _valid_until_ms(params, deribit))
 
     async def send(sent: Sent) -> Ending:
