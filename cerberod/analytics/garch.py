@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike
 from cerberod.analytics import arrays
 from cerberod.analytics.arrays import FloatArray
 from cerberod.analytics.bars import number, whole
+from cerberod.analytics.descent import Ending, Found, lowest
 from cerberod.analytics.recursion import recursion
 from cerberod.errors import AnalyticsRefused
 
@@ -32,7 +33,11 @@ _BACKCAST_LENGTH, _BACKCAST_DECAY = 75, 0.94
 _LEAST_OMEGA = 1e-8
 _STATIONARY = 1.0 - 1e-6
 _NO_SHOCKS = 1e-8
-_STARTS = [(alpha, total) for total in (0.5, 0.8, 0.9, 0.95, 0.98, 0.995) for alpha in (0.02, 0.05, 0.1, 0.2)]
+_PERSISTENCES = (0.5, 0.8, 0.95, 0.995)
+_ALPHAS = (0.02, 0.05, 0.1, 0.2)
+_TRIAL, _LIMIT = 3, 200
+"""Iterations of a search that may be given up, and of one that must end."""
+_APART = 0.02
 
 
 class Mean(StrEnum):
@@ -40,14 +45,6 @@ class Mean(StrEnum):
 
     CONSTANT = "constant"
     ZERO = "zero"
-
-
-class Ending(StrEnum):
-    """How the search for the maximum ended; anything but `CONVERGED` makes the parameters a guess."""
-
-    CONVERGED = "converged"
-    ITERATION_LIMIT = "iteration_limit"
-    NO_DESCENT = "no_descent"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,13 +91,6 @@ class Parameters(NamedTuple):
     omega: float
     alpha: float
     beta: float
-
-
-class _Found(NamedTuple):
-    point: FloatArray
-    objective: float
-    ending: Ending
-    iterations: int
 
 
 def backcast(returns: FloatArray, mean: float) -> float:
@@ -189,63 +179,89 @@ class _Likelihood:
 
     def __call__(self, point: FloatArray) -> tuple[float, FloatArray]:
         """Return objective and gradient."""
+        value, slopes, h, e = self._slopes(point)
+        by_h = (1.0 - e * e / h) / h
+        # Summed by numpy: a matrix product's last digit may depend on how many threads share it.
+        natural = np.sum(slopes * by_h, axis=1) * (0.5 / e.size)
+        natural[0] -= float(np.mean(e / h))
+        return value, self._turn(point) @ natural
+
+    def information(self, point: FloatArray) -> FloatArray:
+        """Return Fisher's information for one return: the expected second derivatives of the objective.
+
+        Source: G. Fiorentini, G. Calzolari and L. Panattoni, "Analytic derivatives and the computation of GARCH
+        estimates", Journal of Applied Econometrics 11(4), 1996.
+        """
+        _, slopes, h, e = self._slopes(point)
+        relative = slopes / h
+        natural = np.array([[float(np.sum(a * b)) for a in relative] for b in relative]) * (0.5 / e.size)
+        natural[0, 0] += float(np.mean(1.0 / h))
+        turn = self._turn(point)
+        return turn @ natural @ turn.T
+
+    def _slopes(self, point: FloatArray) -> tuple[float, FloatArray, FloatArray, FloatArray]:
+        """Return objective, slopes of each variance by (mean, omega, alpha, beta), variances, and deviations."""
         mean, omega, alpha, beta = self.parameters(point)
         e = self._returns - mean
         squares = e * e
         before = self.before
-        h = recursion(omega + alpha * squares[:-1], beta, 1.0, omega + (alpha + beta) * before)
+        h = recursion(omega + alpha * squares[:-1], beta, 1.0, omega + (alpha + beta) * before, remember=True)
         inputs = np.empty((4, e.size - 1))
         np.multiply(-2.0 * alpha, e[:-1], out=inputs[0])
         inputs[1] = 1.0
         inputs[2] = squares[:-1]
         inputs[3] = h[:-1]
-        slopes = recursion(inputs, beta, 1.0, np.array([0.0, 1.0, before, before]))
-        ratio = squares / h
-        value = 0.5 * float(np.mean(np.log(h) + ratio)) + 0.5 * float(np.log(2.0 * np.pi))
-        by_h = (1.0 - ratio) / h
-        by_mean, by_omega, by_alpha, by_beta = (slopes @ by_h * (0.5 / e.size)).tolist()
+        slopes = recursion(inputs, beta, 1.0, np.array([0.0, 1.0, before, before]), remember=True)
+        return 0.5 * float(np.mean(np.log(h) + squares / h) + np.log(2.0 * np.pi)), slopes, h, e
+
+    def _turn(self, point: FloatArray) -> FloatArray:
+        """Return what (mean, omega, alpha, beta) gain, in columns, from each free parameter, in rows."""
         total, share = point[-2:].tolist()
-        by_total, by_share = share * by_alpha + (1.0 - share) * by_beta, total * (by_alpha - by_beta)
-        if self._targeting:
-            return value, np.array([by_total - self._variance * by_omega, by_share])
-        gradient = [by_omega, by_total, by_share]
-        if self._free_mean:
-            gradient.insert(0, by_mean - float(np.mean(e / h)))
-        return value, np.array(gradient)
+        turn = np.array(
+            [
+                [1.0, 0.0, 0.0, 0.0],
+                [0.0, 1.0, 0.0, 0.0],
+                [0.0, -self._variance if self._targeting else 0.0, share, 1.0 - share],
+                [0.0, 0.0, total, -total],
+            ]
+        )
+        return turn[2:] if self._targeting else turn[0 if self._free_mean else 1 :]
 
     def _worth(self, point: FloatArray) -> float:
         return -log_likelihood(self._returns, self.parameters(point), self.before)
 
-    def search(self) -> _Found:
-        """Return the best maximum found from the two likeliest of a grid of starts that lie apart."""
-        ranked = sorted((self._worth(self._point(*start)), start) for start in _STARTS)
-        best = ranked[0][1]
-        other = next(start for _, start in ranked if start[1] != best[1])
-        return min((self._descend(self._point(*start)) for start in (best, other)), key=lambda found: found.objective)
+    def search(self) -> Found:
+        """Return the best maximum found.
 
-    def _descend(self, start: FloatArray) -> _Found:
-        # Imported when first needed: it would double what the daemon imports at start, for this method alone.
-        from scipy.optimize import minimize
+        Where clusters are weak the likelihood has several hills, so each persistence sends its likeliest start; after a
+        few steps those that stand together count as one.
+        """
+        begun = [self._descend(min(starts, key=self._worth), _TRIAL) for starts in self._starts()]
+        hills: list[Found] = []
+        for trial in sorted(begun, key=lambda found: found.value):
+            if all(np.max(np.abs(trial.point - hill.point)) > _APART for hill in hills):
+                hills.append(trial)
+        ends = [self._descend(hill.point, _LIMIT) for hill in hills]
+        best = min(ends, key=lambda found: found.value)
+        return best._replace(iterations=sum(found.iterations for found in (*begun, *ends)))
 
-        most = _STATIONARY if self._targeting else 1.0
-        bounds = [(None, None)] * self._free_mean + [(_LEAST_OMEGA, 10.0 * self._variance)] * (not self._targeting)
-        result = minimize(
-            self,
-            start,
-            jac=True,
-            method="SLSQP",
-            bounds=[*bounds, (0.0, most), (0.0, 1.0)],
-            options={"ftol": 1e-12, "maxiter": 200},
-        )
-        ending = {0: Ending.CONVERGED, 9: Ending.ITERATION_LIMIT}.get(int(result.status), Ending.NO_DESCENT)
-        return _Found(np.asarray(result.x), float(result.fun), ending, int(result.nit))
+    def _starts(self) -> list[list[FloatArray]]:
+        return [[self._point(alpha, total) for alpha in _ALPHAS] for total in _PERSISTENCES]
+
+    def _descend(self, start: FloatArray, iterations: int) -> Found:
+        lower, upper = [0.0, 0.0], [_STATIONARY if self._targeting else 1.0, 1.0]
+        if not self._targeting:
+            lower, upper = [_LEAST_OMEGA, *lower], [10.0 * self._variance, *upper]
+        if self._free_mean:
+            lower, upper = [float(self._returns.min()), *lower], [float(self._returns.max()), *upper]
+        return lowest(self, start, self.information(start), np.array(lower), np.array(upper), iterations=iterations)
 
 
 def _described(
     returns: FloatArray,
     parameters: Parameters,
     before: float,
-    found: _Found,
+    found: Found,
     horizon: int,
     per_year: float,
     mean_kind: Mean,

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from cerberod.analytics import garch
-from cerberod.analytics.garch import Ending, Mean, Parameters
+from cerberod.analytics.descent import Ending
+from cerberod.analytics.garch import Mean, Parameters
 from cerberod.errors import AnalyticsRefused
 from tests.support.garch import made_returns
 
