@@ -39,6 +39,7 @@ _READ_AHEAD = 4
 _WRITE_BUFFER = 64 * 1024
 CLOSE_TIMEOUT_S = 5.0
 _CLOSING_AT_ONCE = 128
+MAX_PONGS = 1 << 20
 _MAX_PAUSING = 1024
 _USER_AGENT = 256
 _END_OF_HEAD = b"\r\n\r\n"
@@ -177,13 +178,16 @@ class WebSocketListener:
     # Handshake
 
     def _connection(self, *args: Any, **kwargs: Any) -> ServerConnection:
-        return _Connection(self._opened, self._settled, self._ended, *args, **kwargs)
+        return _Connection(self._opened, self._settled, self._ended, self._flooded, *args, **kwargs)
 
     def _opened(self, connection: ServerConnection) -> None:
         address = throttle_key(_peer(connection))
         for silent in self._half_open.opened(connection, address, self._clock.monotonic()):
             self.refusals["half_open"] += 1
             silent.transport.abort()
+
+    def _flooded(self, connection: ServerConnection) -> None:
+        self.refusals["ping_flood"] += 1
 
     def _settled(self, connection: ServerConnection) -> None:
         self._half_open.settled(connection)
@@ -301,6 +305,7 @@ class _Connection(ServerConnection):
         opened: Callable[[ServerConnection], None],
         settled: Callable[[ServerConnection], None],
         ended: Callable[[ServerConnection], None],
+        flooded: Callable[[ServerConnection], None],
         *args: Any,
         **kwargs: Any,
     ) -> None:
@@ -308,6 +313,9 @@ class _Connection(ServerConnection):
         self._opened = opened
         self._settled = settled
         self._ended = ended
+        self._flooded = flooded
+        self._pongs = 0
+        """Bytes of answers to pings that the peer has not taken."""
         self._tail = b""
         self._early = b""
         self._judged = False
@@ -319,9 +327,19 @@ class _Connection(ServerConnection):
     def data_received(self, data: bytes) -> None:
         if self.state is State.CONNECTING and not self._judged:
             data = self._hold_back(data)
+        unsent = self.transport.get_write_buffer_size()
         super().data_received(data)
+        self._bound_pongs(unsent)
         if self._early and self.request is None:  # what looked like a request was none
             self.turn_away()
+
+    def _bound_pongs(self, unsent: int) -> None:
+        """Drop a peer that pings and does not read: the library answers at once and waits for nobody."""
+        grown = self.transport.get_write_buffer_size() - unsent
+        self._pongs = grown if not unsent else self._pongs + grown
+        if self._pongs > MAX_PONGS:
+            self._flooded(self)
+            self.transport.abort()
 
     def _hold_back(self, data: bytes) -> bytes:
         """Return what belongs to the request; keep the rest."""

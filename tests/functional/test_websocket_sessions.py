@@ -199,6 +199,29 @@ async def test_a_peer_that_answers_no_ping_is_closed() -> None:
         await until(lambda: at.session_count() == 0)
 
 
+async def test_a_peer_that_pings_and_does_not_read_is_dropped() -> None:
+    """faults.md 41: the library answers every ping at once, whether or not anybody takes the answers."""
+    pings = frame(b"x" * 125, first=0x89) * 1000
+    async with listener(small_daemon()) as at, raw_session(at.port) as flooding, dial(at.port) as good:
+        with pytest.raises(anyio.BrokenResourceError):
+            for _ in range(1000):
+                await flooding.send(pings)
+        await until(lambda: at.refusals["ping_flood"] == 1)
+        await until(lambda: at.session_count() == 1)
+        await good.send(SUBTRACT, text=True)
+        assert orjson.loads(await good.recv()) == DIFFERENCE
+
+
+async def test_a_peer_that_pings_and_reads_may_go_on() -> None:
+    async with listener(small_daemon()) as at, dial(at.port) as connection:
+        for _ in range(2_000):
+            await connection.ping(None)
+        await (await connection.ping())
+        assert at.refusals == {}
+        await connection.send(SUBTRACT, text=True)
+        assert orjson.loads(await connection.recv()) == DIFFERENCE
+
+
 async def closing(daemon: Daemon, grace_s: float) -> tuple[list[object], int | None]:
     """Close sessions while a call runs; return what the client heard and its close code."""
     heard: list[object] = []

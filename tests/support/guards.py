@@ -20,8 +20,10 @@ PRODUCT, TESTS = f"{ROOT / 'cerberod'}/", f"{ROOT / 'tests'}/"
 JUSTIFIED = [
     # A recording is read once, before the simulator listens; nobody waits for that loop yet.
     ("cerberod/simulator/chain.py", {"load_chain"}),
+    # The first model that is built in a process looks for plugins among the packages installed, once.
+    ("pydantic/plugin/_loader.py", {"get_plugins"}),
 ]
-"""Where the product may hold the loop, by file and function, each for a reason."""
+"""Where the loop may be held, by file and function, each for a reason."""
 
 
 def asked_by_a_test(frame: FrameType | None) -> bool:
