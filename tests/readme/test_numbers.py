@@ -2,7 +2,7 @@
 
 import pytest
 
-from cerberod import app, cli
+from cerberod import app, cli, daemon
 from cerberod.audit.query import DEFAULT_LIMIT, MAX_LIMIT
 from cerberod.rpc.conversation import ConversationLimits
 from cerberod.settings import Limits
@@ -24,8 +24,8 @@ SENTENCES = [
     f"-32021 after {DEFAULTS.read_deadline_s * client._PATIENCE_SHARE:g} s",
     f"with pauses that grow to {Backoff(lambda: 0.0).cap_s:g} s",
     f"open writes are looked up, for {resolving.FIRST_ROUND_S:g} s at most",
-    f"{COUNTED[int(app.READS_GRACE_S)]} second for reads",
-    f"the same, within {app.READS_GRACE_S:g} s",
+    f"{COUNTED[int(daemon.READS_GRACE_S)]} second for reads",
+    f"the same, within {daemon.READS_GRACE_S:g} s",
     f"`limit` ({DEFAULT_LIMIT}, at most {MAX_LIMIT})",
     f"The exit code is 0 for a result, {cli.FAILED} for an error, a refusal or a denial, {cli.MISTYPED} for a mistyped"
     f" command, {cli.UNKNOWN_OUTCOME} when the outcome of a write is not known, {cli.EX_CONFIG} for a configuration",
