@@ -120,7 +120,7 @@ def hurst(increments: ArrayLike, method: HurstMethod = HurstMethod.RESCALED_RANG
 def expected_rescaled_range(n: int) -> float:
     """Return the mean rescaled range of `n` independent normal numbers, n at least 2.
 
-    Source: Anis and Lloyd 1976, equation 4.8, times Peters' (n - 1/2)/n, which takes care of short blocks.
+    Source: Anis and Lloyd 1976, times Peters' (n - 1/2)/n, which takes care of short blocks.
     """
     i = np.arange(1, n)
     ratio = math.exp(float(gammaln((n - 1) / 2) - gammaln(n / 2))) / math.sqrt(math.pi)
