@@ -30,6 +30,7 @@ from cerberod.settings import Limits, Listen
 from cerberod.transport.auth import Authenticator, FailureTracker
 from cerberod.transport.handshake import UNAUTHENTICATED, Admission, Door, Refusal
 from cerberod.transport.perimeter import HostGuard, client_address, throttle_key
+from cerberod.transport.rlimits import sessions_within
 from cerberod.transport.sessions import HalfOpen, OpenSession, SessionTable, SessionView
 
 logger = logging.getLogger("cerberod.websocket")
@@ -65,20 +66,21 @@ class WebSocketListener:
         self.failures = FailureTracker(limits.failed_auth_pause_ms / 1000) if failures is None else failures
         self._listen = listen
         self._limits = limits
+        self._most_sessions = sessions_within(limits.sessions)
         self._dispatcher = dispatcher
         self._clock = clock
         self._door = Door(
             HostGuard(listen.host, listen.allowed_hosts),
             listen.allowed_origins,
             authenticator,
-            limits.sessions,
+            self._most_sessions,
             limits.sessions_per_token,
         )
         self._conversation_limits = ConversationLimits(
             limits.in_flight_per_session, limits.outbox_messages, limits.outbox_bytes
         )
         self._sessions: SessionTable[ServerConnection] = SessionTable()
-        self._half_open: HalfOpen[ServerConnection] = HalfOpen(limits.half_open_per_address, limits.sessions)
+        self._half_open: HalfOpen[ServerConnection] = HalfOpen(limits.half_open_per_address, self._most_sessions)
         self._pausing = 0
         self._server: Server | None = None
 
@@ -86,6 +88,11 @@ class WebSocketListener:
 
     async def start(self) -> None:
         """Bind and listen. Raises OSError when the address cannot be had."""
+        if self._most_sessions < self._limits.sessions:
+            logger.warning(
+                "fewer sessions than LIMIT_SESSIONS: raise the limit of open files (ulimit -n, LimitNOFILE)",
+                extra={"sessions": self._most_sessions, "wanted": self._limits.sessions},
+            )
         quiet = logging.getLogger("cerberod.websocket.library")
         quiet.setLevel(logging.ERROR)  # below that it writes headers, tokens among them
         self._server = await serve(
