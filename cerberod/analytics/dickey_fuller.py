@@ -14,7 +14,7 @@ from cerberod.analytics.arrays import FloatArray
 from cerberod.analytics.bars import whole
 from cerberod.errors import AnalyticsRefused
 
-COLLINEAR = 100.0 * math.sqrt(np.finfo(np.float64).eps)
+COLLINEAR = 100.0 * 2.0**-26
 """A regression that leaves a smaller part of the variance than this tells nothing about what is left."""
 
 
@@ -34,7 +34,8 @@ def longest_lag(length: int) -> int:
     Source: G. Schwert, "Tests for unit roots: a Monte Carlo investigation", Journal of Business & Economic Statistics
     7(2), 1989: 12 (n/100)^(1/4), here rounded up, and less than half the series.
     """
-    return min(length // 2 - 1, math.ceil(12.0 * (length / 100.0) ** 0.25))
+    schwert = math.ceil(12.0 * math.sqrt(math.sqrt(length / 100.0)))
+    return min(length // 2 - 1, schwert)
 
 
 def checked_lags(lags: int | LagCriterion, longest: int | None, length: int) -> tuple[LagCriterion | None, int]:
