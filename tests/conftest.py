@@ -13,7 +13,7 @@ RECORDED = Path(__file__).resolve().parents[2] / "shared" / "recorded"
 
 # The same examples every time, so that a red run is red again; `scripts/fuzz.sh` looks for new ones.
 settings.register_profile("suite", deadline=None, derandomize=True, database=None)
-settings.register_profile("fuzz", deadline=None, max_examples=2_000, suppress_health_check=list(HealthCheck))
+settings.register_profile("fuzz", deadline=None, max_examples=500, suppress_health_check=list(HealthCheck))
 settings.load_profile("suite")
 
 

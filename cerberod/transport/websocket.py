@@ -7,9 +7,11 @@ A message up to twice the request limit is still read, so that a request somewha
 session goes on; a bigger one ends the session with close code 1009 before it fills memory.
 """
 
+import asyncio
 import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self, cast
@@ -289,7 +291,12 @@ class WebSocketListener:
         about = {"session_id": principal.session_id, "actor": principal.actor, "bot_tag": principal.bot_tag}
         session = self._dispatcher.open_session(principal)
         opened.conversation = Conversation(
-            self._dispatcher, session, _sender(connection), self._conversation_limits, _ender(connection)
+            self._dispatcher,
+            session,
+            _sender(connection),
+            self._conversation_limits,
+            _ender(connection),
+            _sender_now(connection),
         )
         logger.info("session opened", extra={**about, "client_ip": principal.client_ip})
         assert isinstance(connection, _Connection)
@@ -321,6 +328,8 @@ class _Connection(ServerConnection):
         self._settled = settled
         self._ended = ended
         self._flooded = flooded
+        self.taken = 0
+        """Messages of the peer that the conversation has taken."""
         self._pongs = 0
         """Bytes of answers to pings that the peer has not taken."""
         self._tail = b""
@@ -361,6 +370,25 @@ class _Connection(ServerConnection):
         if self._early:
             self.transport.pause_reading()
         return data[:request_ends]
+
+    async def keepalive(self) -> None:
+        """Ping an idle peer, and fail the connection when no pong comes.
+
+        Unlike the library's own, it is patient while messages of the peer are still being taken: its pong stands behind
+        what it has sent, and that may be more than is read in the time for a pong.
+        """
+        assert self.ping_interval is not None
+        with suppress(ConnectionClosed):
+            while True:
+                await anyio.sleep(self.ping_interval)
+                pong = cast("asyncio.Future[float]", await self.ping())
+                taken = -1
+                while not pong.done():
+                    if taken == self.taken:
+                        async with self.send_context():
+                            self.protocol.fail(CloseCode.INTERNAL_ERROR, "keepalive ping timeout")
+                    taken = self.taken
+                    await asyncio.wait([pong], timeout=self.ping_timeout)
 
     def process_event(self, event: Event) -> None:
         first = self.request is None
@@ -413,6 +441,19 @@ def _sender(connection: ServerConnection) -> Callable[[bytes], Any]:
     return send
 
 
+def _sender_now(connection: ServerConnection) -> Callable[[bytes], bool]:
+    """Do what `send` does where it need not wait: the connection is open and its buffer below the bound."""
+
+    def send_now(message: bytes) -> bool:
+        if connection.state is not State.OPEN or connection.transport.get_write_buffer_size() > _WRITE_BUFFER:
+            return False
+        connection.protocol.send_text(message)
+        connection.send_data()
+        return True
+
+    return send_now
+
+
 def _ender(connection: ServerConnection) -> Callable[[], Awaitable[None]]:
     async def end() -> None:
         await connection.close(CloseCode.POLICY_VIOLATION, OVER_BUDGET)
@@ -420,11 +461,12 @@ def _ender(connection: ServerConnection) -> Callable[[], Awaitable[None]]:
     return end
 
 
-async def _frames(connection: ServerConnection) -> AsyncIterator[bytes]:
+async def _frames(connection: _Connection) -> AsyncIterator[bytes]:
     """Yield the text of a connection until it ends, however it ends."""
     try:
         while True:
             message = await connection.recv()
+            connection.taken += 1
             if isinstance(message, bytes):
                 await connection.close(CloseCode.UNSUPPORTED_DATA, "text frames only")
                 return

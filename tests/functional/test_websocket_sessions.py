@@ -4,6 +4,7 @@ import socket
 import struct
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 
 import anyio
 import orjson
@@ -11,11 +12,12 @@ import pytest
 from anyio.abc import SocketAttribute, SocketStream
 from websockets.exceptions import ConnectionClosed
 
+from cerberod.rpc.limits import BudgetLimits
 from cerberod.settings import Limits
 from cerberod.transport import websocket
 from tests.support.peers import TESTNET, dial, listener
 from tests.support.raw import close_code, frame, upgrade
-from tests.support.small import Daemon, small_daemon
+from tests.support.small import LIMITS, Daemon, small_daemon
 from tests.support.turns import until
 
 HANDSHAKE = upgrade(f"Authorization: Bearer {TESTNET.reveal()}", "X-Bot-Tag: tester")
@@ -304,3 +306,16 @@ async def open_and_close(port: int) -> None:
     async with dial(port) as connection:
         await connection.send(SUBTRACT, text=True)
         assert orjson.loads(await connection.recv()) == DIFFERENCE
+
+
+async def test_a_pong_behind_many_calls_is_waited_for() -> None:
+    """Whoever sent more than is read in the time for a pong is not taken for dead while it is being read."""
+    limits = Limits(ping_interval_s=0.05, ping_timeout_s=0.2, in_flight_per_session=1)
+    budget = BudgetLimits(decay_per_s=200, soft=50, hard=100_000, longest_wait_s=10.0)
+    daemon = small_daemon(limits=replace(LIMITS, budget=budget))
+    async with listener(daemon, limits=limits) as at, dial(at.port) as connection:
+        count = 300
+        for id in range(count):
+            await connection.send(call(id, "test.blob", size=10), text=True)
+        ids = [orjson.loads(await connection.recv())["id"] for _ in range(count)]
+        assert sorted(ids) == list(range(count))
