@@ -18,6 +18,9 @@ from cerberod.audit.asking import read_query
 from cerberod.audit.query import query
 from cerberod.audit.record import AuditEvent, EventKind
 from cerberod.audit.writer import AuditRefused
+from cerberod.calculation import methods as calculation_methods
+from cerberod.calculation.service import Calculation
+from cerberod.calculation.worker import Worker
 from cerberod.clock import Clock
 from cerberod.ids import Environment
 from cerberod.introspection import Introspection
@@ -45,7 +48,7 @@ from cerberod.venues.deribit.login import Credentials
 
 log = logging.getLogger("cerberod")
 
-METHOD_MODULES = (introspection, trading_methods, deribit_methods)
+METHOD_MODULES = (introspection, trading_methods, calculation_methods, deribit_methods)
 """Importing them declares every method there is."""
 
 READS_GRACE_S = 1.0
@@ -113,11 +116,13 @@ class Daemon:
                     deadline_s=settings.limits.write_deadline_s,
                     writes_per_account=settings.limits.writes_per_account,
                 )
+                worker = Worker()
+                calculation = Calculation(worker, numbers_per_call=settings.limits.numbers_per_call)
                 for environment in environments:
                     deribit = await self._start_deribit(settings.venue("deribit", environment), links)
                     about = self._introspection(environment, dispatcher, recorder)
                     trading = Trading(recorder, resolver, guard, registry, self.clock)
-                    services[environment] = Services(environment, (placing, trading, deribit, about))
+                    services[environment] = Services(environment, (placing, trading, calculation, deribit, about))
                 await recorder.note(AuditEvent(EventKind.START, detail={"version": __version__}))
                 self._step("resolving")
                 await links.start(resolver.run)
@@ -127,6 +132,7 @@ class Daemon:
                     yield dispatcher
                     self._step("stopping")
                     lasting.cancel_scope.cancel()
+                await worker.aclose()
                 for venue in self.venues:
                     await venue.aclose()
                 links.cancel_scope.cancel()

@@ -20,6 +20,9 @@ from tests.support.simulator import TESTNET, SimulatorProcess
 
 PERPETUAL = {"instrument_name": "BTC-PERPETUAL"}
 ORDER = {**PERPETUAL, "side": "buy", "amount": "10", "price": "1000"}
+WAVE = [100.0 + (i * 37 % 11) - i % 5 for i in range(60)]
+"""Sixty prices that go up and down."""
+BARS = {"high": [price + 1.5 for price in WAVE], "low": [price - 1.0 for price in WAVE], "close": WAVE}
 WINDOW = {"start": "2026-08-21T00:00:00Z", "end": "2026-08-21T06:00:00Z", "resolution": "60"}
 
 EXAMPLES: dict[str, dict[str, Any]] = {
@@ -28,6 +31,16 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "admin.query_audit": {"exchange": "deribit", "limit": 10},
     "admin.resume": {},
     "admin.settle_intent": {"intent": "lost", "bot_tag": "tester", "outcome": "rejected", "reason": "an example"},
+    "common.adx": BARS,
+    "common.atr": BARS,
+    "common.bollinger": {"close": WAVE, "average": "ema"},
+    "common.ema": {"close": WAVE, "period": 10},
+    "common.macd": {"close": WAVE},
+    "common.rsi": {"close": WAVE},
+    "common.sma": {"close": WAVE, "period": 10},
+    "common.stochastic": BARS,
+    "common.supertrend": BARS,
+    "common.vwap": {**BARS, "volume": [2.0] * 60, "session": [i // 24 for i in range(60)]},
     "deribit.cancel_all_orders": {"currency": "BTC"},
     "deribit.cancel_order": {"order_id": "1"},
     "deribit.edit_order": {"order_id": "1", "amount": "20", "price": "1000.5"},

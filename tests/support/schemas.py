@@ -26,6 +26,10 @@ KNOWN = {
     "maximum",
     "minLength",
     "maxLength",
+    "exclusiveMinimum",
+    "items",
+    "minItems",
+    "maxItems",
     "additionalProperties",
 }
 INSTANTS = st.integers(1_514_764_800, 1_893_456_000).map(
@@ -56,7 +60,11 @@ def _of_type(schema: Mapping[str, Any]) -> st.SearchStrategy[Any]:
             return st.integers(schema.get("minimum", -(2**53)), schema.get("maximum", 2**53))
         case "number":
             return st.floats(
-                schema.get("minimum", -1e12), schema.get("maximum", 1e12), allow_nan=False, allow_infinity=False
+                schema.get("exclusiveMinimum", schema.get("minimum", -1e12)),
+                schema.get("maximum", 1e12),
+                exclude_min="exclusiveMinimum" in schema,
+                allow_nan=False,
+                allow_infinity=False,
             )
         case "string" if schema.get("format") == "date-time":
             return INSTANTS
@@ -65,6 +73,9 @@ def _of_type(schema: Mapping[str, Any]) -> st.SearchStrategy[Any]:
         case "string":
             least, most = schema.get("minLength", 0), min(schema.get("maxLength", 64), 300)
             return st.text(st.characters(exclude_categories=["Cs"]), min_size=least, max_size=most)
+        case "array":
+            least, most = schema.get("minItems", 0), min(schema.get("maxItems", 8), 60)
+            return st.lists(values(schema["items"]), min_size=least, max_size=most)
         case "object":
             return st.dictionaries(TEXT, ANYTHING, max_size=4)
         case other:
