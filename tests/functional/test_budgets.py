@@ -21,6 +21,9 @@ from tests.support.turns import until
 BUDGET = BudgetLimits(decay_per_s=200, soft=50, hard=500)
 
 
+pytestmark = pytest.mark.promise("P6")
+
+
 def call(id: int, method: str, **params: object) -> str:
     return orjson.dumps({"jsonrpc": "2.0", "id": id, "method": method, "params": params}).decode()
 

@@ -26,6 +26,9 @@ FLAT = 8 * MIB
 """What allocators and caches may keep."""
 
 
+pytestmark = pytest.mark.promise("P6")
+
+
 @pytest.fixture
 def load(request: pytest.FixtureRequest) -> int:
     """How many times the suite's size; 1, or what --load says."""

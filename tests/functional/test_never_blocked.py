@@ -5,6 +5,7 @@ import urllib.request
 
 import anyio
 import anyio.to_thread
+import pytest
 
 from tests.functional.conftest import StartDaemon
 from tests.support.client import connected, raw_connection
@@ -12,6 +13,7 @@ from tests.support.client import connected, raw_connection
 ORDER = {"instrument_name": "BTC-PERPETUAL", "side": "buy", "amount": "10", "type": "limit", "price": "1000"}
 
 
+@pytest.mark.promise("P10")
 async def test_a_day_of_work_never_holds_the_loop(start_daemon: StartDaemon) -> None:
     daemon = start_daemon(module="tests.support.guarded")
     async with connected(daemon) as client:

@@ -30,6 +30,7 @@ def careless() -> dict[str, object]:
     return made
 
 
+@pytest.mark.promise("P10")
 async def test_what_the_product_holds_the_loop_with_is_caught(tmp_path: Path) -> None:
     made = careless()
     file = os.open(tmp_path, os.O_RDONLY)
