@@ -53,7 +53,7 @@ class Pong(Result):
 
 
 @method("session.ping", cost=0)
-async def ping(call: Call, params: NoParams) -> Pong:
+def ping(call: Call, params: NoParams) -> Pong:
     """Answer at once, with the daemon's time.
 
     Asks no venue. A reply shows that the session, its token and the daemon are alive.

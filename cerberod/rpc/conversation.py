@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import anyio
 from anyio.abc import TaskGroup
+from anyio.lowlevel import checkpoint
 
 from cerberod.rpc.dispatch import Dispatcher
 from cerberod.rpc.envelope import Message
@@ -24,8 +25,21 @@ LAST_WORDS_S = 1.0
 """How long the answers of a session that is ended for its debt have to leave."""
 
 
+MAX_UNBROKEN = 16
+"""Calls of one session answered in a row before all others have their turn."""
+
+
 class PeerGone(Exception):
     """Raised by a transport's `send`: the peer will hear nothing more."""
+
+
+SendNow = Callable[[bytes], bool]
+"""Sends a message if that needs no waiting, and tells whether it did."""
+
+
+def never_now(message: bytes) -> bool:
+    """Leave every message to the queue, for a transport that cannot tell."""
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,19 +75,26 @@ class Signal:
 class Outbox:
     """Answers waiting for a peer. Whoever puts one beyond the bound waits; nothing is dropped until the peer leaves."""
 
-    def __init__(self, max_messages: int, max_bytes: int) -> None:
+    def __init__(self, max_messages: int, max_bytes: int, send_now: SendNow = never_now) -> None:
         self.queued_bytes = 0
         self._closed = False
         self._queue: deque[bytes] = deque()
         self._max_messages = max_messages
         self._max_bytes = max_bytes
+        self._send_now = send_now
         self._changed = Signal()
 
     def __len__(self) -> int:
         return len(self._queue)
 
     async def put(self, message: bytes) -> None:
-        """Queue a message as soon as there is room. One message larger than the bound passes when it is alone."""
+        """Send a message at once or queue it as soon as there is room.
+
+        It is sent at once when none is queued, hence none is being sent, and the peer keeps up: to wake the task that
+        writes costs more than to write. One message larger than the bound passes when it is alone.
+        """
+        if not self._queue and not self._closed and self._send_now(message):
+            return
         while self._queue and not self._closed and not self._fits(message):
             await self._changed.wait()
         if self._closed:
@@ -141,9 +162,10 @@ class Conversation:
         send: Callable[[bytes], Awaitable[None]],
         limits: ConversationLimits,
         hang_up: Callable[[], Awaitable[None]] | None = None,
+        send_now: SendNow = never_now,
     ) -> None:
         self.session = session
-        self.outbox = Outbox(limits.max_outbox_messages, limits.max_outbox_bytes)
+        self.outbox = Outbox(limits.max_outbox_messages, limits.max_outbox_bytes, send_now)
         self._dispatcher = dispatcher
         self._send = send
         self._limits = limits
@@ -152,6 +174,7 @@ class Conversation:
         self._group: TaskGroup | None = None
         self._running = 0
         self._urgent = 0
+        self._unbroken = 0
         self._waiting: deque[Message] = deque()
         self._spare: _Worker | None = None
         self._changed = Signal()
@@ -190,9 +213,23 @@ class Conversation:
         elif self.session.over_budget:
             return  # nothing more is answered; cancels that are still on their way are sent all the same
         elif self._running < self._dispatcher.room(self.session, self._limits.max_in_flight):
-            self._start(message)
+            if not self.outbox and self._dispatcher.answers_at_once(self.session, message):
+                await self._answer_here(message)
+            else:
+                self._start(message)
         else:
             await self._wait_in_line(message)
+
+    async def _answer_here(self, message: Message) -> None:
+        """Answer in the reading task what waits for nothing, neither for its result nor, in an empty outbox, for room.
+
+        Frames that have come already are read without a pause, so a pause is made here.
+        """
+        await self._answer(message)
+        self._unbroken += 1
+        if self._unbroken >= MAX_UNBROKEN:
+            self._unbroken = 0
+            await checkpoint()
 
     def _start(self, message: Message) -> None:
         if self._group is not None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib import import_module
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import anyio.to_thread
@@ -29,12 +29,13 @@ from cerberod.rpc import envelope
 from cerberod.rpc.call import Call, Principal, Services, current_tally
 from cerberod.rpc.envelope import Batch, Ignored, Malformed, Message, Request
 from cerberod.rpc.limits import LEAST_PACED, Budget, BudgetKey, BudgetLimits, Budgets
-from cerberod.rpc.registry import Deadline, Effect, Method, Params, Registry
+from cerberod.rpc.registry import Deadline, Effect, Method, NoParams, Params, Registry, Result
 from cerberod.rpc.session import Session
 
 logger = logging.getLogger("cerberod.rpc")
 
 RETRY_BUSY_MS = 100
+NO_PARAMS = NoParams()
 
 
 class Phase(StrEnum):
@@ -165,6 +166,13 @@ class Dispatcher:
         """Tell whether a message overtakes those that wait."""
         method = self._method_of(message)
         return method is not None and method.urgent
+
+    def answers_at_once(self, session: Session, message: Message) -> bool:
+        """Tell whether `answer` waits for nothing: whoever reads may then do it itself, without a task for it."""
+        if session.budget.strained or session.over_budget or not self._direct:
+            return False
+        method = self._method_of(message)
+        return method is not None and method.immediate and isinstance(message, Request) and message.id is not None
 
     def _method_of(self, message: Message) -> Method | None:
         return self._registry.find(message.method) if isinstance(message, Request) else None
@@ -308,33 +316,44 @@ class Dispatcher:
         self, call: Call, budget: Budget, method: Method | None, request: Request, started: float, in_batch: bool
     ) -> bytes:
         method = self._admit(call.principal, budget, method, request, in_batch)
+        params = self._checked(method, request)
+        result = (
+            method.handler(call, params)
+            if method.immediate
+            else await self._bounded(method, call, params, budget, started)
+        )
+        body: bytes = result.__pydantic_serializer__.to_json(result)
+        if len(body) > self._limits.max_reply_bytes and method.effect is Effect.READ:
+            raise RpcError(Code.REPLY_TOO_BIG, limit_bytes=self._limits.max_reply_bytes)
+        return body
+
+    def _checked(self, method: Method, request: Request) -> Params:
+        if not request.params and method.params is NoParams:
+            return NO_PARAMS
         encoded = orjson.dumps(request.params)
         if self._log.sink.redactor.holds_secret(encoded):
             raise InvalidParams(
                 [{"field": "params", "rule": "free of this daemon's secrets; nothing was done with them"}]
             )
-        params = validate(method.params, encoded)
+        return validate(method.params, encoded)
+
+    async def _bounded(self, method: Method, call: Call, params: Params, budget: Budget, started: float) -> Result:
+        """Run what waits: counted, charged with what it costs upstream, and within its deadline."""
         self.running[call.request_id] = Running(method.name, method.effect, call.principal.environment, started)
         budget.running += 1
         tally = current_tally.set(call.tally)
         try:
             if method.effect is Effect.WRITE:  # keeps its own deadline: past the first byte it ends in an outcome
-                result = await method.handler(call, params)
-            else:
-                due = anyio.current_time() + self._limits.deadlines_s[method.deadline]
-                with anyio.CancelScope(deadline=due) as deadline:
-                    result = await method.handler(call, params)
-                if deadline.cancelled_caught:
-                    raise RpcError(Code.DEADLINE_PASSED)
+                return cast(Result, await method.handler(call, params))
+            due = anyio.current_time() + self._limits.deadlines_s[method.deadline]
+            with anyio.CancelScope(deadline=due):
+                return cast(Result, await method.handler(call, params))
+            raise RpcError(Code.DEADLINE_PASSED)
         finally:
             current_tally.reset(tally)
             del self.running[call.request_id]
             budget.running -= 1
             self._wake_if_idle()
-        body = result.__pydantic_serializer__.to_json(result)
-        if len(body) > self._limits.max_reply_bytes and method.effect is Effect.READ:
-            raise RpcError(Code.REPLY_TOO_BIG, limit_bytes=self._limits.max_reply_bytes)
-        return body
 
     def _admit(
         self, principal: Principal, budget: Budget, method: Method | None, request: Request, in_batch: bool

@@ -1,8 +1,8 @@
 """One declaration for each method; everything else is derived from it.
 
-A method is an async function with a strict params model, a result model and a docstring. Validation, authorisation,
-recording, `rpc.discover`, the command line and the reference read the same record. What is badly declared is refused
-at import, so that it cannot reach a user.
+A method is a function, usually an async one, with a strict params model, a result model and a docstring. Validation,
+authorisation, recording, `rpc.discover`, the command line and the reference read the same record. What is badly
+declared is refused at import, so that it cannot reach a user.
 """
 
 import inspect
@@ -55,7 +55,8 @@ class Deadline(StrEnum):
     ANALYTICS = "analytics"
 
 
-Handler = Callable[[Call, Any], Awaitable[Result]]
+Handler = Callable[[Call, Any], Any]
+"""An async function, or, of an immediate method, a plain one; `signature` has checked what it takes and returns."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,6 +78,8 @@ class Method:
     """For a write: how its outcome is found again at the venue."""
     urgent: bool = False
     """Goes before everything else: no limit on calls in flight holds it up. For what ends risk."""
+    immediate: bool = False
+    """Asks nobody and waits for nothing: declared as a plain function, so that it cannot. Needs no deadline."""
     errors: tuple[Code, ...] = ()
     """Codes of errors that neither its effect nor its namespace tells of."""
 
@@ -126,8 +129,7 @@ class Registry:
 registry = Registry()
 """The one registry of the process; the only module-level state there is."""
 
-P = TypeVar("P", bound=Params)
-R = TypeVar("R", bound=Result)
+F = TypeVar("F", bound=Callable[..., object])
 
 
 def method(
@@ -141,10 +143,13 @@ def method(
     urgent: bool = False,
     errors: tuple[Code, ...] = (),
     into: Registry = registry,
-) -> Callable[[Callable[[Call, P], Awaitable[R]]], Callable[[Call, P], Awaitable[R]]]:
-    """Declare an async function as a method. Writes to venues are declared with `trading.placing.write` instead."""
+) -> Callable[[F], F]:
+    """Declare a function as a method: an async one, or a plain one that has its answer without asking anybody.
 
-    def declare(function: Callable[[Call, P], Awaitable[R]]) -> Callable[[Call, P], Awaitable[R]]:
+    Writes to venues are declared with `trading.placing.write` instead.
+    """
+
+    def declare(function: F) -> F:
         params, result = signature(name, function)
         if not isinstance(result, type):
             raise BadDeclaration(f"{name}: a result is a Result model, never a bare list or number")
@@ -163,6 +168,7 @@ def method(
                 text=text,
                 handler=function,
                 urgent=urgent,
+                immediate=not inspect.iscoroutinefunction(function),
                 errors=errors,
             )
         )
@@ -206,6 +212,8 @@ def _check(method: Method) -> None:
         _check_fields(method.name, model, set())
     if method.urgent and method.cost:
         raise BadDeclaration(f"{method.name}: what is urgent costs nothing, so that no debt holds it up")
+    if method.immediate and (method.effect is not Effect.READ or method.urgent):
+        raise BadDeclaration(f"{method.name}: only a read can have its answer at once; make it an async function")
     if method.effect is Effect.WRITE:
         if "intent" not in method.params.model_fields:
             raise BadDeclaration(f"{method.name}: a write has an intent field")

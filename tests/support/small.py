@@ -119,6 +119,11 @@ def small_registry() -> Registry:
         """Return a text of a given size."""
         return Blob(blob="x" * params.size)
 
+    @method("test.now", into=registry)
+    def now(call: Call, params: NoParams) -> Echo:
+        """Return at once."""
+        return Echo(text="now", environment=call.principal.environment, bot_tag=call.principal.bot_tag)
+
     @method("test.wait", into=registry)
     async def wait(call: Call, params: NoParams) -> Echo:
         """Return once the gate is open."""

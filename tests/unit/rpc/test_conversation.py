@@ -1,8 +1,10 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from itertools import pairwise
 
 import anyio
+import anyio.lowlevel
 import orjson
 import pytest
 from anyio.abc import TaskGroup
@@ -10,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cerberod.rpc import conversation as conversation_module
-from cerberod.rpc.conversation import Conversation, ConversationLimits, Outbox, PeerGone
+from cerberod.rpc.conversation import Conversation, ConversationLimits, Outbox, PeerGone, never_now
 from cerberod.rpc.limits import BudgetLimits
 from tests.support.small import LIMITS, Daemon, principal, small_daemon
 from tests.support.turns import until
@@ -43,6 +45,11 @@ class Wire:
             raise PeerGone
         self.answers.append(message)
 
+    def send_now(self, message: bytes) -> bool:
+        if self.reads.is_set():
+            self.answers.append(message)
+        return self.reads.is_set()
+
     async def hang_up(self) -> None:
         self.hung_up += 1
 
@@ -61,11 +68,17 @@ async def talking(
     waiting: int = 0,
     outbox: tuple[int, int] = (8, 10_000),
     drain: bool = False,
+    prompt: bool = False,
 ) -> AsyncIterator[tuple[Wire, Conversation, TaskGroup]]:
     wire = Wire()
     session = daemon.dispatcher.open_session(principal())
     conversation = Conversation(
-        daemon.dispatcher, session, wire.send, ConversationLimits(in_flight, *outbox, waiting), wire.hang_up
+        daemon.dispatcher,
+        session,
+        wire.send,
+        ConversationLimits(in_flight, *outbox, waiting),
+        wire.hang_up,
+        wire.send_now if prompt else never_now,
     )
     with wire.send_frame, wire._frames:
         async with anyio.create_task_group() as lasting:
@@ -232,6 +245,94 @@ async def test_finished_waits_for_what_runs_and_lets_calls_through_again() -> No
         assert done == ["finished"]
         await wire.send_frame.send(call(2, "test.blob", size=1))
     assert wire.ids() == [1, 2]
+
+
+async def test_what_waits_for_nothing_is_answered_by_the_task_that_reads() -> None:
+    daemon = small_daemon()
+    async with talking(daemon, in_flight=2, drain=True, prompt=True) as (wire, conversation, _):
+        for id in range(1, 20):
+            await wire.send_frame.send(call(id, "test.now"))
+        await wire.send_frame.send(call(20))
+        await anyio.wait_all_tasks_blocked()
+        assert wire.ids() == list(range(1, 20))
+        assert conversation.session.running == 1
+        await wire.send_frame.send(call(21, "test.now"))
+        await anyio.wait_all_tasks_blocked()
+        assert wire.ids()[-1] == 21
+        daemon.bench.gate.set()
+    assert wire.ids()[-1] == 20
+
+
+async def test_it_waits_in_line_like_any_other_when_too_many_calls_run() -> None:
+    daemon = small_daemon()
+    async with talking(daemon, in_flight=1, waiting=2, drain=True) as (wire, _, _lasting):
+        await wire.send_frame.send(call(1))
+        await wire.send_frame.send(call(2, "test.now"))
+        await anyio.wait_all_tasks_blocked()
+        assert wire.ids() == []
+        daemon.bench.gate.set()
+    assert wire.ids() == [1, 2]
+
+
+async def test_while_answers_wait_for_their_peer_the_reading_goes_on_for_cancels() -> None:
+    daemon = small_daemon()
+    async with talking(daemon, in_flight=2, waiting=2, outbox=(1, 10_000), drain=True, prompt=True) as (wire, _, _):
+        wire.reads = anyio.Event()
+        for id in range(4):
+            await wire.send_frame.send(call(id, "test.now"))
+        await wire.send_frame.send(call(9, "test.cancel", what="x", intent="cancel"))
+        await anyio.wait_all_tasks_blocked()
+        assert daemon.bench.done == ["cancel"]
+        wire.reads.set()
+    assert sorted(wire.ids()) == [0, 1, 2, 3, 9]
+
+
+async def test_calls_that_came_together_leave_others_their_turn() -> None:
+    daemon, wire, turns = small_daemon(), Wire(), list[int]()
+    session = daemon.dispatcher.open_session(principal())
+    limits = ConversationLimits(2, 8, 10_000)
+    conversation = Conversation(daemon.dispatcher, session, wire.send, limits, send_now=wire.send_now)
+
+    async def all_here_already() -> AsyncIterator[bytes]:
+        for id in range(100):
+            yield call(id, "test.now")
+
+    async def other() -> None:
+        while len(wire.answers) < 100:
+            turns.append(len(wire.answers))
+            await anyio.lowlevel.checkpoint()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(other)
+        await conversation.run(all_here_already(), drain=True)
+    assert max(later - earlier for earlier, later in pairwise(turns)) <= conversation_module.MAX_UNBROKEN
+    wire.close()
+    wire._frames.close()
+
+
+async def test_an_outbox_sends_at_once_while_nothing_is_before_a_message() -> None:
+    keeps_up, sent = True, list[bytes]()
+
+    def send_now(message: bytes) -> bool:
+        if keeps_up:
+            sent.append(message)
+        return keeps_up
+
+    outbox = Outbox(2, 100, send_now)
+    await outbox.put(b"1")
+    keeps_up = False
+    await outbox.put(b"2")
+    keeps_up = True
+    await outbox.put(b"3")
+    assert (sent, len(outbox)) == ([b"1"], 2)
+    for message in (b"2", b"3"):
+        assert await outbox.first() == message
+        outbox.sent()
+    await outbox.put(b"4")
+    assert sent == [b"1", b"4"]
+    outbox.close()
+    await outbox.put(b"late")
+    assert sent == [b"1", b"4"]
 
 
 async def test_an_outbox_closed_while_a_message_is_on_its_way_stays_empty() -> None:

@@ -218,3 +218,18 @@ def test_models_refuse_what_is_not_a_number() -> None:
 
     with pytest.raises(ValidationError):
         Value(value=float("nan"))
+
+
+def test_a_plain_function_is_immediate_and_an_async_one_is_not() -> None:
+    def plain(call: Call, params: NoParams) -> Nothing:
+        """Do nothing."""
+        return Nothing()
+
+    answers = {function: declare(function).find("test.good") for function in (plain, good)}
+    assert [found is not None and found.immediate for found in answers.values()] == [True, False]
+
+
+@pytest.mark.parametrize("changes", [{"effect": Effect.ADMIN}, {"urgent": True, "cost": 0}])
+def test_only_a_read_without_hurry_is_immediate(changes: dict[str, Any]) -> None:
+    with pytest.raises(BadDeclaration, match="only a read"):
+        Registry().add(write(**{"effect": Effect.READ, "finder": None, "immediate": True, **changes}))
