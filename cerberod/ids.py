@@ -16,9 +16,25 @@ class Environment(StrEnum):
     MAINNET = "mainnet"
 
 
-def new_request_id() -> str:
-    """Return an id that joins the answer, the request log and the audit record of one call."""
-    return "r-" + secrets.token_hex(8)
+_REQUEST_DIGITS = 16
+_IDS_AT_ONCE = 256
+
+
+class RequestIds:
+    """Ids that join the answer, the request log and the audit record of one call.
+
+    Randomness is fetched for many of them: to ask the system for each costs as much as to find and check a method.
+    """
+
+    def __init__(self) -> None:
+        self._digits: list[str] = []
+
+    def new(self) -> str:
+        """Return an id nobody could have guessed."""
+        if not self._digits:
+            block = secrets.token_hex(_IDS_AT_ONCE * _REQUEST_DIGITS // 2)
+            self._digits = [block[at : at + _REQUEST_DIGITS] for at in range(0, len(block), _REQUEST_DIGITS)]
+        return "r-" + self._digits.pop()
 
 
 def new_session_id() -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib import import_module
 from types import ModuleType
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import anyio
 import anyio.to_thread
@@ -23,7 +23,7 @@ from pydantic import ValidationError
 
 from cerberod.clock import Clock
 from cerberod.errors import Code, InvalidParams, RpcError
-from cerberod.ids import Environment, new_request_id
+from cerberod.ids import Environment, RequestIds
 from cerberod.logs import RequestLog
 from cerberod.rpc import envelope
 from cerberod.rpc.call import Call, Principal, Services, current_tally
@@ -59,8 +59,7 @@ class CallLimits:
     budget: BudgetLimits = field(default_factory=BudgetLimits)
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(NamedTuple):
     """One call that is over, for those who keep records of calls."""
 
     call: Call
@@ -126,6 +125,7 @@ class Dispatcher:
         self._library: ModuleType | None = None
         self._idle = anyio.Event()
         self._listeners: dict[str, Listener] = {}
+        self._request_ids = RequestIds()
 
     @property
     def environments(self) -> Collection[Environment]:
@@ -280,7 +280,7 @@ class Dispatcher:
         """Run one request. The only place where an exception becomes an error on the wire."""
         started = self._clock.monotonic()
         principal = session.principal
-        call = Call(new_request_id(), request.method, principal, self._services[principal.environment])
+        call = Call(self._request_ids.new(), request.method, principal, self._services[principal.environment])
         method = self._registry.find(request.method)
         budget = session.budget
         cost = 0 if method is None else method.cost

@@ -26,7 +26,7 @@ import pytest
 from cerberod.app import methods
 from cerberod.audit.verify import VerifyReport, verify
 from cerberod.errors import Code, RpcError
-from cerberod.ids import Environment, new_request_id
+from cerberod.ids import Environment, RequestIds
 from cerberod.rpc.call import Call, Principal, Services
 from cerberod.rpc.dispatch import validate
 from cerberod.settings import Secret
@@ -157,7 +157,7 @@ class Daemon:
         scopes = frozenset({"read", "trade"})
         principal = Principal(Environment.TESTNET, "testnet", write.bot, scopes, f"s-{write.bot}", "memory")
         services = self.services[Environment.TESTNET]
-        call = Call(new_request_id(), write.method, principal, services)
+        call = Call(RequestIds().new(), write.method, principal, services)
         outcome = await method.handler(call, validate(method.params, orjson.dumps(write.params)))
         assert isinstance(outcome, WriteOutcome)
         return outcome
