@@ -2,7 +2,7 @@
 
 import pytest
 
-from cerberod import app, cli, daemon
+from cerberod import cli, daemon
 from cerberod.audit.query import DEFAULT_LIMIT, MAX_LIMIT
 from cerberod.rpc.conversation import ConversationLimits
 from cerberod.settings import Limits
