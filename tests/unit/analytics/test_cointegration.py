@@ -153,3 +153,13 @@ def test_johansen_refusals(series: list[FloatArray], lags: int, field: str, rule
     with pytest.raises(AnalyticsRefused) as refused:
         johansen(series, lags)
     assert (refused.value.field, refused.value.rule) == (field, rule)
+
+
+def test_the_rank_is_where_the_trace_first_fails_at_five_per_cent() -> None:
+    between = 0
+    for seed in range(40):
+        got = johansen(list(np.random.default_rng(seed).normal(size=(2, 120)).cumsum(axis=1)))
+        accepted = [r for r in range(2) if got.trace[r] <= got.trace_critical[r, 1]]
+        assert got.rank == (accepted[0] if accepted else 2)
+        between += bool(np.any((got.trace > got.trace_critical[:, 0]) & (got.trace <= got.trace_critical[:, 1])))
+    assert between  # some of them would have another rank at 10 %

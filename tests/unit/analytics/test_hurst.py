@@ -123,3 +123,15 @@ def test_a_series_that_moves_only_between_blocks_is_refused() -> None:
     steps = np.repeat([1.0, -1.0], 500)
     with pytest.raises(AnalyticsRefused, match=r"^increments: must move within blocks of \d+$"):
         hurst(steps, HurstMethod.DETRENDED_FLUCTUATIONS)
+
+
+def test_blocks_that_stand_still_are_passed_over() -> None:
+    # 600 increments, the first 120 of them 0: of ten blocks of 60 two have no ratio.
+    x = np.concatenate([np.zeros(120), NOISE[:480]])
+    got = hurst(x, HurstMethod.RESCALED_RANGE)
+    x = x[-got.used :]
+    for n, value in zip(got.block_sizes, got.statistic, strict=True):
+        blocks = [block - block.mean() for block in x.reshape(-1, n) if np.ptp(block) > 0.0]
+        ratios = [np.ptp(np.cumsum(block)) / block.std() for block in blocks]
+        expected = np.mean(ratios) - expected_rescaled_range(int(n)) + math.sqrt(math.pi * n / 2)
+        np.testing.assert_allclose(value, expected, rtol=1e-9)

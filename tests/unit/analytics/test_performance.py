@@ -32,6 +32,19 @@ def test_a_window_without_movement_has_no_sharpe() -> None:
     assert all(value is None for value in line.values.tolist()[:7])
 
 
+@pytest.mark.parametrize("window", range(3, 30))
+@pytest.mark.parametrize("value", [0.1, 0.7, 1.0 / 3.0, 1e-9, -1e70])
+def test_rounding_is_no_movement(window: int, value: float) -> None:
+    assert set(performance.rolling_sharpe(np.full(30, value), window, 365.0).values.tolist()) == {None}
+
+
+def test_rounding_is_no_downside() -> None:
+    target = 0.1 * 3.0  # a little above 0.3
+    got = performance.sortino([0.3, 0.3, 0.3], 1.0, target=target)
+    assert target > 0.3
+    assert (got.ratio, got.reason) == (None, performance.NoRatio.NO_DOWNSIDE)
+
+
 @pytest.mark.parametrize("target", [0.0, 0.1, -0.5])
 def test_sortino_written_out(target: float) -> None:
     got = performance.sortino(RETURNS, 252.0, target=target)

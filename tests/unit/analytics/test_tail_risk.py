@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cerberod.analytics.arrays import FloatArray
-from cerberod.analytics.tail_risk import NoTail, Shape, tail_risk
+from cerberod.analytics.tail_risk import NoTail, Shape, _corrected, tail_risk
 from cerberod.errors import AnalyticsRefused
 
 RETURNS = np.random.default_rng(12).standard_t(6, 400) * 0.01 + 0.0005
@@ -127,3 +127,9 @@ def test_corrected_numbers_are_given_only_where_losses_grow_with_confidence(seed
         assert all(row.value_at_risk is None and row.reason is NoTail.NOT_MONOTONE for row in rows)
         return
     assert all(np.diff([row.value_at_risk for row in rows if row.value_at_risk is not None]) > 0.0)
+
+
+def test_a_fall_between_the_ends_is_seen() -> None:
+    # The slope is positive in the middle and far out, and negative at -0.08 deviations only.
+    assert _corrected(0.95, 0.5, 8.2) is not None
+    assert _corrected(0.95, 0.5, 8.25) is None
