@@ -1,25 +1,22 @@
 """Identical reads in flight share one fetch.
 
 Ten bots that ask for the same book in the same moment cost one request. Nothing is kept afterwards: this is no cache.
-A waiter that gives up leaves the others their answer; when the last one gives up the fetch is cancelled.
+The first who asks fetches, in its own task: most reads are asked by nobody else, and a task for each costs more than
+the sharing. When the first gives up, one of those who wait asks anew.
 """
 
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar, cast
 
 import anyio
-from anyio.abc import TaskGroup
-
-from cerberod.errors import Code, RpcError
 
 T = TypeVar("T")
 
 
 class Coalescer:
-    """Runs each distinct fetch once at a time, in a task group that outlives its callers."""
+    """Runs each distinct fetch once at a time."""
 
-    def __init__(self, group: TaskGroup) -> None:
-        self._group = group
+    def __init__(self) -> None:
         self._flights: dict[Hashable, _Flight[object]] = {}
 
     def __len__(self) -> int:
@@ -28,50 +25,33 @@ class Coalescer:
     async def fetch(self, key: Hashable, fetch: Callable[[], Awaitable[T]]) -> T:
         """Return what `fetch` returns, or what one already under way with the same key returns or raises.
 
-        The upstream work is charged to the call that started the flight. Raises `RpcError` (shutting down) when the
-        task group ends before the answer came.
+        The upstream work is charged to the call that fetches.
         """
-        flight = cast("_Flight[T] | None", self._flights.get(key))
-        if flight is None:
-            flight = _Flight(fetch)
-            self._flights[key] = cast("_Flight[object]", flight)
-            self._group.start_soon(self._fly, key, flight)
-        flight.waiters += 1
+        while (other := self._flights.get(key)) is not None:
+            await other.landed.wait()
+            if other.error is not None:
+                raise other.error.with_traceback(None)
+            if other.arrived:
+                return cast(T, other.result)
+        flight = _Flight[T]()
+        self._flights[key] = cast("_Flight[object]", flight)
         try:
-            await flight.landed.wait()
+            flight.result = await fetch()
+            flight.arrived = True
+            return flight.result
+        except Exception as error:
+            flight.error = error  # every waiter raises it too
+            raise
         finally:
-            flight.waiters -= 1
-            if not flight.waiters and not flight.landed.is_set():
-                self._forget(key, flight)
-                flight.scope.cancel()
-        if flight.error is not None:
-            raise flight.error.with_traceback(None)
-        if not flight.arrived:
-            raise RpcError(Code.SHUTTING_DOWN)
-        return cast(T, flight.result)
-
-    async def _fly(self, key: Hashable, flight: "_Flight[T]") -> None:
-        try:
-            with flight.scope:
-                flight.result = await flight.fetch()
-                flight.arrived = True
-        except Exception as error:  # handed to every waiter, each of which raises it
-            flight.error = error
-        finally:
-            self._forget(key, flight)
-            flight.landed.set()
-
-    def _forget(self, key: Hashable, flight: "_Flight[T]") -> None:
-        if self._flights.get(key) is flight:
             del self._flights[key]
+            flight.landed.set()
 
 
 class _Flight(Generic[T]):
-    def __init__(self, fetch: Callable[[], Awaitable[T]]) -> None:
-        self.fetch = fetch
-        self.scope = anyio.CancelScope()
+    """A fetch under way. Landed with neither a result nor an error means that its caller gave up."""
+
+    def __init__(self) -> None:
         self.landed = anyio.Event()
-        self.waiters = 0
         self.arrived = False
         self.result: T | None = None
         self.error: Exception | None = None

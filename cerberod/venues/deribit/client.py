@@ -108,7 +108,8 @@ class Deribit:
         now = clock.monotonic()
         self._credits = {kind: Credits(allowance, now) for kind, allowance in ALLOWANCES.items()}
         self._queues = {kind: anyio.Lock() for kind in Class}
-        self._coalescer: Coalescer | None = None
+        self._coalescer = Coalescer()
+        self._running = False
         self._alarmed: set[str] = set()
         self.instruments = InstrumentBook(self._fetch_instrument, clock)
 
@@ -175,13 +176,11 @@ class Deribit:
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Keep the connection until cancelled or closed; reports started at once, connected or not."""
-        async with anyio.create_task_group() as group:
-            self._coalescer = Coalescer(group)
-            try:
-                await self._link.run(task_status=task_status)
-            finally:
-                self._coalescer = None
-                group.cancel_scope.cancel()
+        self._running = True
+        try:
+            await self._link.run(task_status=task_status)
+        finally:
+            self._running = False
 
     async def aclose(self) -> None:
         """Close the connection and end `run`. What waits for an answer ends with `ConnectionLost`."""
@@ -194,7 +193,7 @@ class Deribit:
         `VenueDown`, `ConnectionLost`, `DeadlinePassed`, `VenueRefused`, `BadVenueData`.
         """
         self._need_keys(method)
-        if self._coalescer is None:
+        if not self._running:
             raise VenueDown(VENUE, "closed")
         key = (method, urgent, orjson.dumps(params, default=str, option=orjson.OPT_SORT_KEYS))
         return await self._coalescer.fetch(key, lambda: self._read(method, params, urgent))
@@ -289,7 +288,7 @@ class Deribit:
                 try:
                     return await self._read_once(method, params, watched, urgent=urgent)
                 except UpstreamError as failure:
-                    if urgent or again.failures >= _RETRIES or not _passes(failure):
+                    if urgent or not self._running or again.failures >= _RETRIES or not _passes(failure):
                         raise
                 await anyio.sleep(again.next_s())
 

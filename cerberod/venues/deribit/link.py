@@ -309,24 +309,24 @@ class Link:
         self._up.set()
 
     async def _read(self, socket: ClientConnection, ending: "_Ending", group: TaskGroup) -> None:
-        while not ending.reason:
-            try:
-                with anyio.fail_after(self._silent_after_s):
-                    text = await socket.recv()
-                message = frames.read(text)
-            except TimeoutError:
-                ending.end("silent")
-            except ConnectionClosed:
-                ending.end("connection_lost")
-            except BadVenueData as bad:
-                # Nobody can tell whose answer that was: every request that waits has got an unusable one.
-                self._in_flight.settle_all(Unusable(str(bad.data["field"]), str(bad.data["rule"])))
-                ending.end("unreadable_frame")
-            else:
-                if isinstance(message, Reply):
-                    self._settle(message, ending)
-                elif message.wants_test:
-                    group.start_soon(self._answer_test)
+        with anyio.move_on_after(self._silent_after_s) as patience:
+            while not ending.reason:
+                try:
+                    message = frames.read(await socket.recv())
+                except ConnectionClosed:
+                    ending.end("connection_lost")
+                except BadVenueData as bad:
+                    # Nobody can tell whose answer that was: every request that waits has got an unusable one.
+                    self._in_flight.settle_all(Unusable(str(bad.data["field"]), str(bad.data["rule"])))
+                    ending.end("unreadable_frame")
+                else:
+                    patience.deadline = anyio.current_time() + self._silent_after_s
+                    if isinstance(message, Reply):
+                        self._settle(message, ending)
+                    elif message.wants_test:
+                        group.start_soon(self._answer_test)
+        if patience.cancelled_caught:
+            ending.end("silent")
 
     def _settle(self, reply: Reply, ending: "_Ending") -> None:
         body = reply.body

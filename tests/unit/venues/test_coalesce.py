@@ -28,71 +28,69 @@ class Source:
 
 async def test_equal_questions_in_flight_are_asked_once() -> None:
     source, got = Source(), list[int]()
-    async with anyio.create_task_group() as group:
-        coalescer = Coalescer(group)
+    coalescer = Coalescer()
 
-        async def ask(key: str) -> None:
-            got.append(await coalescer.fetch(key, source.fetch))
+    async def ask(key: str) -> None:
+        got.append(await coalescer.fetch(key, source.fetch))
 
-        async with anyio.create_task_group() as askers:
-            for _ in range(10):
-                askers.start_soon(ask, "book")
-            await source.started.wait()
-            source.answer.set()
-        assert (source.fetches, got) == (1, [1] * 10)
-        assert await coalescer.fetch("book", source.fetch) == 2, "nothing is kept once it has landed"
-        assert len(coalescer) == 0
+    async with anyio.create_task_group() as askers:
+        for _ in range(10):
+            askers.start_soon(ask, "book")
+        await source.started.wait()
+        source.answer.set()
+    assert (source.fetches, got) == (1, [1] * 10)
+    assert await coalescer.fetch("book", source.fetch) == 2, "nothing is kept once it has landed"
+    assert len(coalescer) == 0
 
 
 async def test_other_questions_are_asked_separately() -> None:
     source = Source()
     source.answer.set()
-    async with anyio.create_task_group() as group:
-        coalescer = Coalescer(group)
-        assert await coalescer.fetch("a", source.fetch) == 1
-        assert await coalescer.fetch("b", source.fetch) == 2
+    coalescer = Coalescer()
+    assert await coalescer.fetch("a", source.fetch) == 1
+    assert await coalescer.fetch("b", source.fetch) == 2
 
 
-async def test_one_who_gives_up_leaves_the_others_their_answer() -> None:
+@pytest.mark.parametrize(("leaves", "fetches", "cancelled"), [(0, 2, 1), (1, 1, 0)])
+async def test_one_who_gives_up_leaves_the_others_an_answer(leaves: int, fetches: int, cancelled: int) -> None:
+    """A waiter takes nothing with it; the one who fetches is replaced by one of those who wait."""
     source, got = Source(), list[int]()
-    async with anyio.create_task_group() as group:
-        coalescer = Coalescer(group)
+    coalescer = Coalescer()
+    scopes = [anyio.CancelScope() for _ in range(3)]
 
-        async def ask(scope: anyio.CancelScope) -> None:
-            with scope:
-                got.append(await coalescer.fetch("book", source.fetch))
+    async def ask(scope: anyio.CancelScope) -> None:
+        with scope:
+            got.append(await coalescer.fetch("book", source.fetch))
 
-        first, second = anyio.CancelScope(), anyio.CancelScope()
-        async with anyio.create_task_group() as askers:
-            askers.start_soon(ask, first)
-            askers.start_soon(ask, second)
-            await source.started.wait()
-            first.cancel()
-            await anyio.wait_all_tasks_blocked()
-            source.answer.set()
-    assert (source.fetches, source.cancelled, got) == (1, 0, [1])
+    async with anyio.create_task_group() as askers:
+        for scope in scopes:
+            askers.start_soon(ask, scope)
+        await anyio.wait_all_tasks_blocked()
+        scopes[leaves].cancel()
+        await anyio.wait_all_tasks_blocked()
+        source.answer.set()
+    assert (source.fetches, source.cancelled, got) == (fetches, cancelled, [fetches] * 2)
 
 
 async def test_the_last_one_who_gives_up_ends_the_fetch() -> None:
     source = Source()
-    async with anyio.create_task_group() as group:
-        coalescer = Coalescer(group)
-        scopes = [anyio.CancelScope(), anyio.CancelScope()]
+    coalescer = Coalescer()
+    scopes = [anyio.CancelScope(), anyio.CancelScope()]
 
-        async def ask(scope: anyio.CancelScope) -> None:
-            with scope:
-                await coalescer.fetch("book", source.fetch)
+    async def ask(scope: anyio.CancelScope) -> None:
+        with scope:
+            await coalescer.fetch("book", source.fetch)
 
-        async with anyio.create_task_group() as askers:
-            for scope in scopes:
-                askers.start_soon(ask, scope)
-            await source.started.wait()
-            for scope in scopes:
-                scope.cancel()
-        await anyio.wait_all_tasks_blocked()
-        assert source.cancelled == 1
-        source.answer.set()
-        assert await coalescer.fetch("book", source.fetch) == 2, "a new question starts a new fetch"
+    async with anyio.create_task_group() as askers:
+        for scope in scopes:
+            askers.start_soon(ask, scope)
+        await source.started.wait()
+        for scope in scopes:
+            scope.cancel()
+    await anyio.wait_all_tasks_blocked()
+    assert source.cancelled == 1
+    source.answer.set()
+    assert await coalescer.fetch("book", source.fetch) == 2, "a new question starts a new fetch"
 
 
 async def test_everyone_hears_of_a_failure() -> None:
@@ -101,16 +99,15 @@ async def test_everyone_hears_of_a_failure() -> None:
         raise LookupError("nothing there")
 
     heard = 0
-    async with anyio.create_task_group() as group:
-        coalescer = Coalescer(group)
+    coalescer = Coalescer()
 
-        async def ask() -> None:
-            nonlocal heard
-            with pytest.raises(LookupError):
-                await coalescer.fetch("book", fail)
-            heard += 1
+    async def ask() -> None:
+        nonlocal heard
+        with pytest.raises(LookupError):
+            await coalescer.fetch("book", fail)
+        heard += 1
 
-        async with anyio.create_task_group() as askers:
-            for _ in range(3):
-                askers.start_soon(ask)
+    async with anyio.create_task_group() as askers:
+        for _ in range(3):
+            askers.start_soon(ask)
     assert heard == 3
