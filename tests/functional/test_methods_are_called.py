@@ -5,6 +5,7 @@ it is called.
 """
 
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -23,6 +24,23 @@ ORDER = {**PERPETUAL, "side": "buy", "amount": "10", "price": "1000"}
 WAVE = [100.0 + (i * 37 % 11) - i % 5 for i in range(60)]
 """Sixty prices that go up and down."""
 BARS = {"high": [price + 1.5 for price in WAVE], "low": [price - 1.0 for price in WAVE], "close": WAVE}
+NOISE = [100.0 + (i * i * 31 % 257) / 64 + (i * 17 % 13) / 8 for i in range(300)]
+"""Three hundred prices without rhyme or reason."""
+RETURNS = [later / earlier - 1.0 for earlier, later in pairwise(WAVE)]
+OPTION = {"type": "call", "underlying": 42.0, "strike": 40.0, "years": 0.5}
+MOMENTS = {"as_of": "2026-08-22T00:00:00Z", "expiry": "2026-09-25T08:00:00Z"}
+LISTED: tuple[dict[str, Any], ...] = ({"type": "call", "strike": 110.0}, {"type": "put", "strike": 90.0})
+OPEN = [{**each, "expiry": MOMENTS["expiry"], "open_interest": 10.0} for each in LISTED]
+CHAIN = {
+    "as_of": MOMENTS["as_of"],
+    "spot": 100.0,
+    "options": [{**each, "forward": 101.0, "iv_pct": 60.0} for each in OPEN],
+}
+LEGS = [
+    {**each, "kind": each["type"], "quantity": 1.0, "price": 0.02, "settlement": "inverse", "iv_pct": 60.0}
+    for each in OPEN
+]
+LEGS = [{name: leg[name] for name in leg if name not in ("type", "open_interest")} for leg in LEGS]
 WINDOW = {"start": "2026-08-21T00:00:00Z", "end": "2026-08-21T06:00:00Z", "resolution": "60"}
 
 EXAMPLES: dict[str, dict[str, Any]] = {
@@ -33,13 +51,32 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "admin.settle_intent": {"intent": "lost", "bot_tag": "tester", "outcome": "rejected", "reason": "an example"},
     "common.adx": BARS,
     "common.atr": BARS,
+    "common.black_scholes": {"options": [{**OPTION, "iv_pct": 20.0}], "model": "black_scholes", "rate_pct": 10.0},
     "common.bollinger": {"close": WAVE, "average": "ema"},
+    "common.cointegration_test": {"first": WAVE, "second": NOISE[:60], "johansen_lags": 1, "lags": 2},
+    "common.dealer_gamma_profile": {**CHAIN, "levels": 11},
     "common.ema": {"close": WAVE, "period": 10},
+    "common.garch11_forecast": {"close": NOISE, "horizon": 5},
+    "common.half_life_mean_reversion": {"series": WAVE},
+    "common.hurst_exponent": {"series": NOISE},
+    "common.implied_vol": {"options": [{**OPTION, "price": 3.0}]},
     "common.macd": {"close": WAVE},
+    "common.max_drawdown": {"equity": WAVE},
+    "common.max_pain": {"as_of": CHAIN["as_of"], "options": OPEN},
+    "common.oi_weighted_skew": CHAIN,
+    "common.orderbook_imbalance": {"bids": [[99.0, 2.0], [98.0, 1.0]], "asks": [[101.0, 1.0]], "size": 1.0},
+    "common.realized_vol": {**BARS, "estimator": "parkinson", "window": 20},
+    "common.rolling_sharpe": {"returns": RETURNS, "window": 20},
     "common.rsi": {"close": WAVE},
     "common.sma": {"close": WAVE, "period": 10},
+    "common.smile_asymmetry": {**MOMENTS, "forward": 100.0, "strikes": [50.0, 100.0, 200.0], "iv_pct": [70.0, 50, 60]},
+    "common.sortino": {"returns": RETURNS},
+    "common.spread_payoff": {"as_of": CHAIN["as_of"], "spot": 100.0, "legs": LEGS, "levels": 11},
     "common.stochastic": BARS,
     "common.supertrend": BARS,
+    "common.vanna_charm_aggregate": CHAIN,
+    "common.var_cvar": {"returns": RETURNS},
+    "common.vol_cone": {"close": WAVE, "windows": [5, 20]},
     "common.vwap": {**BARS, "volume": [2.0] * 60, "session": [i // 24 for i in range(60)]},
     "deribit.cancel_all_orders": {"currency": "BTC"},
     "deribit.cancel_order": {"order_id": "1"},

@@ -24,13 +24,32 @@ SAFE = {
     "admin.query_audit",
     "common.adx",
     "common.atr",
+    "common.black_scholes",
     "common.bollinger",
+    "common.cointegration_test",
+    "common.dealer_gamma_profile",
     "common.ema",
+    "common.garch11_forecast",
+    "common.half_life_mean_reversion",
+    "common.hurst_exponent",
+    "common.implied_vol",
     "common.macd",
+    "common.max_drawdown",
+    "common.max_pain",
+    "common.oi_weighted_skew",
+    "common.orderbook_imbalance",
+    "common.realized_vol",
+    "common.rolling_sharpe",
     "common.rsi",
     "common.sma",
+    "common.smile_asymmetry",
+    "common.sortino",
+    "common.spread_payoff",
     "common.stochastic",
     "common.supertrend",
+    "common.vanna_charm_aggregate",
+    "common.var_cvar",
+    "common.vol_cone",
     "common.vwap",
     "deribit.cancel_all_orders",
     "deribit.cancel_order",
@@ -61,7 +80,8 @@ NOT_SAFE = {
     "admin.settle_intent": "needs the operator's token, which this session has not",
 }
 
-DESCRIBED = {each["name"]: each for each in openrpc(app.methods(), __version__)["methods"]}
+DOCUMENT = openrpc(app.methods(), __version__)
+DESCRIBED = {each["name"]: each for each in DOCUMENT["methods"]}
 EXAMPLES = settings().max_examples // 20
 AT_RANDOM = settings(
     max_examples=EXAMPLES,
@@ -112,7 +132,7 @@ def ask(connection: ClientConnection, method: str, given_params: Any) -> dict[st
 def test_params_that_follow_the_schema_are_understood(
     method: str, connection: ClientConnection, data: st.DataObject
 ) -> None:
-    drawn = data.draw(params(DESCRIBED[method]))
+    drawn = data.draw(params(DESCRIBED[method], DOCUMENT["components"]["schemas"]))
     check_request(method, drawn)
     reply = ask(connection, method, drawn)
     check_reply(method, reply)

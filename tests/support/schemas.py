@@ -30,6 +30,9 @@ KNOWN = {
     "items",
     "minItems",
     "maxItems",
+    "exclusiveMaximum",
+    "properties",
+    "required",
     "additionalProperties",
 }
 INSTANTS = st.integers(1_514_764_800, 1_893_456_000).map(
@@ -38,19 +41,24 @@ INSTANTS = st.integers(1_514_764_800, 1_893_456_000).map(
 """Moments from 2018 to 2030."""
 
 
-def values(schema: Mapping[str, Any]) -> st.SearchStrategy[Any]:
-    """Return what draws values that the schema admits. Examples of the schema come often: they reach further."""
+def values(schema: Mapping[str, Any], named: Mapping[str, Any]) -> st.SearchStrategy[Any]:
+    """Return what draws values that the schema admits. Examples of the schema come often: they reach further.
+
+    `named` are the schemas that others refer to by name.
+    """
+    if "$ref" in schema:
+        return values(named[schema["$ref"].rpartition("/")[2]], named)
     unknown = schema.keys() - KNOWN
     assert not unknown, f"teach this generator {unknown}"
     if "enum" in schema:
         return st.sampled_from(schema["enum"])
     if "anyOf" in schema:
-        return st.one_of([values(each) for each in schema["anyOf"]])
-    drawn = _of_type(schema)
+        return st.one_of([values(each, named) for each in schema["anyOf"]])
+    drawn = _of_type(schema, named)
     return st.sampled_from(schema["examples"]) | drawn if schema.get("examples") else drawn
 
 
-def _of_type(schema: Mapping[str, Any]) -> st.SearchStrategy[Any]:
+def _of_type(schema: Mapping[str, Any], named: Mapping[str, Any]) -> st.SearchStrategy[Any]:
     match schema.get("type"):
         case "null":
             return st.none()
@@ -61,8 +69,9 @@ def _of_type(schema: Mapping[str, Any]) -> st.SearchStrategy[Any]:
         case "number":
             return st.floats(
                 schema.get("exclusiveMinimum", schema.get("minimum", -1e12)),
-                schema.get("maximum", 1e12),
+                schema.get("exclusiveMaximum", schema.get("maximum", 1e12)),
                 exclude_min="exclusiveMinimum" in schema,
+                exclude_max="exclusiveMaximum" in schema,
                 allow_nan=False,
                 allow_infinity=False,
             )
@@ -75,15 +84,26 @@ def _of_type(schema: Mapping[str, Any]) -> st.SearchStrategy[Any]:
             return st.text(st.characters(exclude_categories=["Cs"]), min_size=least, max_size=most)
         case "array":
             least, most = schema.get("minItems", 0), min(schema.get("maxItems", 8), 60)
-            return st.lists(values(schema["items"]), min_size=least, max_size=most)
+            return st.lists(values(schema["items"], named), min_size=least, max_size=most)
+        case "object" if "properties" in schema:
+            return _members(schema["properties"], set(schema.get("required", ())), named)
         case "object":
             return st.dictionaries(TEXT, ANYTHING, max_size=4)
         case other:
             raise AssertionError(f"teach this generator the type {other}")
 
 
-def params(described: Mapping[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
+def _members(
+    properties: Mapping[str, Any], required: set[str], named: Mapping[str, Any]
+) -> st.SearchStrategy[dict[str, Any]]:
+    drawn = {name: values(schema, named) for name, schema in properties.items()}
+    return st.fixed_dictionaries(
+        {name: drawn[name] for name in drawn if name in required},
+        optional={name: drawn[name] for name in drawn if name not in required},
+    )
+
+
+def params(described: Mapping[str, Any], named: Mapping[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
     """Return what draws params of one method, as OpenRPC describes it."""
-    required = {each["name"]: values(each["schema"]) for each in described["params"] if each["required"]}
-    optional = {each["name"]: values(each["schema"]) for each in described["params"] if not each["required"]}
-    return st.fixed_dictionaries(required, optional=optional)
+    properties = {each["name"]: each["schema"] for each in described["params"]}
+    return _members(properties, {each["name"] for each in described["params"] if each["required"]}, named)

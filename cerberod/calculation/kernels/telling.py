@@ -6,6 +6,7 @@ from datetime import datetime
 
 import numpy as np
 
+from cerberod.analytics.arrays import FloatArray
 from cerberod.analytics.lines import Line, LineReason
 from cerberod.calculation.methods.words import Basis, Gap, Values
 from cerberod.errors import AnalyticsRefused
@@ -46,3 +47,9 @@ def called(prefix: str = "", **names: str) -> Iterator[None]:
         yield
     except AnalyticsRefused as refusal:
         raise AnalyticsRefused(prefix + names.get(refusal.field, refusal.field), refusal.rule) from None
+
+
+def percent(fractions: FloatArray) -> list[float]:
+    """Return fractions as percentages."""
+    out: list[float] = (100.0 * fractions).tolist()
+    return out

@@ -1,5 +1,14 @@
 """The RPC surface of the analytics. Importing it declares every `common.*` method."""
 
-from cerberod.calculation.methods import indicators
+from cerberod.calculation.methods import (
+    books,
+    chains,
+    indicators,
+    options,
+    payoffs,
+    performance,
+    statistics,
+    volatility,
+)
 
-__all__ = ["indicators"]
+__all__ = ["books", "chains", "indicators", "options", "payoffs", "performance", "statistics", "volatility"]
