@@ -27,8 +27,9 @@ BEHIND_THE_LOOP = 5
 def answer(job: bytes) -> tuple[str, Any]:
     """Run one calculation: what it returned, what it refused, or the trace of how it failed."""
     try:
-        module, function, params = pickle.loads(job)
-        return "result", getattr(import_module(f"{KERNELS}.{module}"), function)(params)
+        module, function, model, params = pickle.loads(job)
+        kernel = getattr(import_module(f"{KERNELS}.{module}"), function)
+        return "result", kernel(model.__pydantic_validator__.validate_json(params, strict=True))
     except AnalyticsRefused as refusal:
         return "refused", refusal.args
     except Exception:  # told to the daemon, whose log it belongs in

@@ -20,12 +20,12 @@ def orderbook_imbalance(p: told.Book) -> told.Imbalance:
         mid=book.mid,
         spread_bps=book.spread_bps,
         microprice=microstructure.microprice(book),
-        by_level=[
-            told.LevelImbalance(levels=index + 1, imbalance=imbalance, bid_size=bid, ask_size=ask)
-            for index, (imbalance, bid, ask) in enumerate(
-                zip(by_level.imbalances.tolist(), by_level.bid_sizes.tolist(), by_level.ask_sizes.tolist(), strict=True)
-            )
-        ],
+        by_level=told.LevelImbalance(
+            levels=by_level.levels,
+            imbalances=by_level.imbalances.tolist(),
+            bid_sizes=by_level.bid_sizes.tolist(),
+            ask_sizes=by_level.ask_sizes.tolist(),
+        ),
         by_depth=[
             told.DepthImbalance(
                 depth_bps=depth,

@@ -40,14 +40,18 @@ def black_scholes(p: told.BlackScholes) -> told.PricedOptions:
             g = black.black_scholes(
                 underlying, strike, years, iv / 100.0, is_call, rate, dividend_yield, convention=convention
             )
-    columns = (g.price, g.delta, g.gamma, g.vega, g.theta, g.rho, g.vanna, g.charm, g.volga)
-    names = ("price", "delta", "gamma", "vega", "theta", "rho", "vanna", "charm", "volga")
     return told.PricedOptions(
         basis=basis(p, len(p.options), UNITS[convention]),
-        options=[
-            told.Greeks(**dict(zip(names, row, strict=True)), reason=reason)
-            for *row, reason in zip(*(column.tolist() for column in columns), words(g.reason, GreekReason), strict=True)
-        ],
+        price=g.price.tolist(),
+        delta=g.delta.tolist(),
+        gamma=g.gamma.tolist(),
+        vega=g.vega.tolist(),
+        theta=g.theta.tolist(),
+        rho=g.rho.tolist(),
+        vanna=g.vanna.tolist(),
+        charm=g.charm.tolist(),
+        volga=g.volga.tolist(),
+        reasons=words(g.reason, GreekReason),
     )
 
 

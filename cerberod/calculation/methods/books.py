@@ -31,12 +31,12 @@ class Book(Params):
 
 
 class LevelImbalance(Result):
-    """The best levels of both sides."""
+    """The best 1, 2, 3 … levels of both sides, no side deeper than the other: one item for each in every list."""
 
-    levels: int = Field(description="Best levels counted on each side.")
-    imbalance: float = Field(description="(bids - asks)/(bids + asks) of their sizes: 1 only bids, -1 only asks.")
-    bid_size: float = Field(description="Size of the bids, in the book's unit.")
-    ask_size: float = Field(description="Size of the asks, in the book's unit.")
+    levels: int = Field(description="How many levels of each side are counted at most; the length of the lists.")
+    imbalances: list[float] = Field(description="(bids - asks)/(bids + asks) by size: 1 only bids, -1 only asks.")
+    bid_sizes: list[float] = Field(description="Size of those bids, in the book's unit.")
+    ask_sizes: list[float] = Field(description="Size of those asks, in the book's unit.")
 
 
 class DepthImbalance(Result):
@@ -72,7 +72,7 @@ class Imbalance(Result):
     mid: float = Field(description="Half the sum of the best prices.")
     spread_bps: float = Field(description="Best ask minus best bid, in basis points of the mid.")
     microprice: float = Field(description="The mid weighted by the opposite sizes of the best levels.")
-    by_level: list[LevelImbalance] = Field(description="The best 1, 2, 3 … levels, no side deeper than the other.")
+    by_level: LevelImbalance = Field(description="Imbalance of the best 1, 2, 3 … levels.")
     by_depth: list[DepthImbalance] = Field(description="One for each distance asked for, in that order.")
     buy: Taking | None = Field(description="Buying `size`; null unless asked for.")
     sell: Taking | None = Field(description="Selling `size`; null unless asked for.")

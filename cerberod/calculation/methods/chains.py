@@ -65,7 +65,7 @@ class MaxPain(Result):
     expiries: list[Pain] = Field(description="One for each expiry, soonest first.")
 
 
-MAX_PAIN = Kernel("chains", "max_pain", MaxPainParams, MaxPain, 400)
+MAX_PAIN = Kernel("chains", "max_pain", MaxPainParams, MaxPain, 1_000)
 
 
 @method("common.max_pain", cost=5, deadline=Deadline.ANALYTICS)
@@ -111,7 +111,7 @@ class WeightedSkew(Result):
     skews: list[Skew] = Field(description="The whole chain first, then each expiry, soonest first.")
 
 
-SKEW = Kernel("chains", "oi_weighted_skew", Chain, WeightedSkew, 400)
+SKEW = Kernel("chains", "oi_weighted_skew", Chain, WeightedSkew, 1_000)
 
 
 @method("common.oi_weighted_skew", cost=5, deadline=Deadline.ANALYTICS)
@@ -235,7 +235,7 @@ class VannaCharm(Result):
     expiries: list[VannaCharmOf] = Field(description="The same for each expiry, soonest first.")
 
 
-VANNA_CHARM = Kernel("chains", "vanna_charm_aggregate", VannaCharmParams, VannaCharm, 400)
+VANNA_CHARM = Kernel("chains", "vanna_charm_aggregate", VannaCharmParams, VannaCharm, 1_000)
 
 
 @method("common.vanna_charm_aggregate", cost=10, deadline=Deadline.ANALYTICS)

@@ -9,7 +9,7 @@ from cerberod.calculation.service import Calculation, Kernel
 from cerberod.rpc.call import Call
 from cerberod.rpc.registry import Deadline, Params, Result, method
 
-MOST_OPTIONS = 2_500
+MOST_OPTIONS = 2_000
 OptionType = Literal["call", "put"]
 Price = Annotated[float, Field(gt=0, le=1e15)]
 Percent = Annotated[float, Field(ge=-1e4, le=1e4)]
@@ -49,31 +49,25 @@ class BlackScholes(Params):
     )
 
 
-class Greeks(Result):
-    """Price and greeks of one option, for one unit of the underlying, in the units that `basis` states."""
+class PricedOptions(Result):
+    """Prices and greeks in columns, for one unit of the underlying, in the units that `basis` states."""
 
-    price: float = Field(description="Quote currency.")
-    delta: float = Field(description="Per 1 of the underlying; puts negative.")
-    gamma: float | None = Field(description="Delta per 1 of the underlying; null with a reason.")
-    vega: float = Field(description="Price per volatility point (textbook: per 1.00).")
-    theta: float | None = Field(description="Price per calendar day that passes (textbook: per year), mostly negative.")
-    rho: float = Field(description="Price per percentage point of rate (textbook: per 1.00).")
-    vanna: float = Field(description="Delta per volatility point (textbook: per 1.00).")
-    charm: float | None = Field(description="Delta per calendar day that passes (textbook: per year).")
-    volga: float = Field(description="Vega per volatility point (textbook: per 1.00).")
-    reason: str | None = Field(
-        description="unbounded_at_the_money: expired or riskless with the strike at the money; null where all exist."
+    basis: Basis = Field(description="What they were made from. Every list has one item for each option, in order.")
+    price: list[float] = Field(description="Quote currency.")
+    delta: list[float] = Field(description="Per 1 of the underlying; puts negative.")
+    gamma: list[float | None] = Field(description="Delta per 1 of the underlying; null with a reason.")
+    vega: list[float] = Field(description="Price per volatility point (textbook: per 1.00).")
+    theta: list[float | None] = Field(description="Price per day that passes (textbook: year), mostly negative.")
+    rho: list[float] = Field(description="Price per percentage point of rate (textbook: per 1.00).")
+    vanna: list[float] = Field(description="Delta per volatility point (textbook: per 1.00).")
+    charm: list[float | None] = Field(description="Delta per day that passes (textbook: year); null with a reason.")
+    volga: list[float] = Field(description="Vega per volatility point (textbook: per 1.00).")
+    reasons: list[str | None] = Field(
+        description="unbounded_at_the_money: expired or riskless, strike at the money; null where all exist."
     )
 
 
-class PricedOptions(Result):
-    """Prices and greeks."""
-
-    basis: Basis = Field(description="What they were made from.")
-    options: list[Greeks] = Field(description="One for each option, in the order given.")
-
-
-BLACK_SCHOLES = Kernel("options", "black_scholes", BlackScholes, PricedOptions, 400)
+BLACK_SCHOLES = Kernel("options", "black_scholes", BlackScholes, PricedOptions, 1_000)
 
 
 @method("common.black_scholes", cost=10, deadline=Deadline.ANALYTICS)
@@ -119,7 +113,7 @@ class ImpliedVols(Result):
     )
 
 
-IMPLIED_VOL = Kernel("options", "implied_vol", ImpliedVol, ImpliedVols, 400)
+IMPLIED_VOL = Kernel("options", "implied_vol", ImpliedVol, ImpliedVols, 1_000)
 
 
 @method("common.implied_vol", cost=10, deadline=Deadline.ANALYTICS)

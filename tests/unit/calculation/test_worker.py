@@ -146,7 +146,7 @@ def test_the_process_outlives_the_signals_of_its_group() -> None:
     process = start()
     assert process.stdin is not None
     assert process.stdout is not None
-    failing = pickle.dumps(("absent", "absent", None))
+    failing = pickle.dumps(("absent", "absent", None, b""))
     for _ in range(2):  # once it answers, it has said which signals it ignores
         process.stdin.write(working.HEADER.pack(len(failing)) + failing)
         process.stdin.flush()
