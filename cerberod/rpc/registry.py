@@ -10,7 +10,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import Any, Final, TypeVar, get_args, get_type_hints
 
 from pydantic import BaseModel, ConfigDict
 
@@ -126,7 +126,7 @@ class Registry:
         return len(self._methods)
 
 
-registry = Registry()
+registry: Final = Registry()
 """The one registry of the process; the only module-level state there is."""
 
 F = TypeVar("F", bound=Callable[..., object])
