@@ -217,6 +217,7 @@ async def test_a_bad_day_at_the_venue(desk: Desk, name: str) -> None:
             await suffer(desk, client, day, asked)
 
 
+@pytest.mark.promise("P1", "P2")
 async def test_a_day_on_which_the_venues_clock_jumps(desk: Desk) -> None:
     """faults.md 58: orders wait until its answers agree again, cancels pass, readiness tells."""
     async with connected(desk.daemon) as client:

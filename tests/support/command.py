@@ -1,5 +1,6 @@
 """Commands as people run them: child processes with nothing in their environment but what a test gives them."""
 
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -31,6 +32,7 @@ class Cerberod:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=_hear_interrupts,
         )
         with process:
             try:
@@ -43,6 +45,11 @@ class Cerberod:
             out, err = process.communicate(input, timeout=ENDS_S)
         assert "Traceback" not in err, err
         return subprocess.CompletedProcess(words, process.returncode, out, err)
+
+
+def _hear_interrupts() -> None:
+    """Undo what a suite that runs in the background inherits: there, SIGINT is ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def only_line(text: str) -> str:
