@@ -401,7 +401,10 @@ class _Connection(ServerConnection):
         self._ended(self)
 
     def let_in(self) -> None:
-        """The handshake is over: read on."""
+        """The handshake is over: forget its headers, the token above all, and read on."""
+        for head in (self.request, self.response):
+            if head is not None:
+                head.headers.clear()
         early = self._release()
         if early:
             super().data_received(early)

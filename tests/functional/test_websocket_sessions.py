@@ -201,6 +201,29 @@ async def test_a_peer_that_answers_no_ping_is_closed() -> None:
         await until(lambda: at.session_count() == 0)
 
 
+async def test_a_session_keeps_no_header_of_its_handshake() -> None:
+    """The token above all: nothing needs it any more, and headers are a fifth of what an idle session takes."""
+    async with listener(small_daemon()) as at, dial(at.port) as connection:
+        await connection.send(call(1, "test.now"), text=True)
+        assert orjson.loads(await connection.recv())["result"]["text"] == "now"
+        [(ours, _)] = at._sessions
+        assert ours.request is not None and ours.response is not None
+        assert len(ours.request.headers) == len(ours.response.headers) == 0
+
+
+async def test_what_is_answered_at_once_waits_for_a_peer_that_does_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the buffer of its socket answers queue like any other, and none is lost or sent twice."""
+    monkeypatch.setattr(websocket, "_WRITE_BUFFER", 0)
+    asked = 3_000
+    async with listener(small_daemon()) as at, raw_session(at.port) as peer:
+        await peer.send(b"".join(frame(call(id, "test.now")) for id in range(asked)))
+        heard = b""
+        while heard.count(b'"result"') < asked:
+            heard += await peer.receive()
+    ids = [int(part.partition(b",")[0]) for part in heard.split(b'"id":')[1:]]
+    assert sorted(ids) == list(range(asked))
+
+
 async def test_a_peer_that_pings_and_does_not_read_is_dropped() -> None:
     """faults.md 41: the library answers every ping at once, whether or not anybody takes the answers."""
     pings = frame(b"x" * 125, first=0x89) * 1000
