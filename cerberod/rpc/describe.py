@@ -46,7 +46,7 @@ def openrpc(registry: Registry, version: str) -> dict[str, Any]:
         "info": {
             "title": "cerberod",
             "version": version,
-            "description": "Four exchanges, macro and sentiment data, and analytics, as JSON-RPC 2.0 methods.",
+            "description": "Exchange accounts, their markets, and analytics, as JSON-RPC 2.0 methods.",
         },
         "methods": [
             _method(
@@ -75,7 +75,7 @@ def _method(method: Method, params: dict[str, Any], result: dict[str, Any]) -> d
         "name": method.name,
         "summary": method.summary,
         "description": method.text,
-        "tags": [{"name": method.namespace}, {"name": method.effect.value}],
+        "tags": [{"name": name} for name in dict.fromkeys((method.namespace, method.effect.value))],
         "paramStructure": "by-name",
         "params": [
             {
