@@ -74,13 +74,21 @@ class Signal:
 class Outbox:
     """Answers waiting for a peer. Whoever puts one beyond the bound waits; nothing is dropped until the peer leaves."""
 
-    def __init__(self, max_messages: int, max_bytes: int, send_now: SendNow = never_now) -> None:
+    def __init__(
+        self,
+        max_messages: int,
+        max_bytes: int,
+        send_now: SendNow = never_now,
+        filled: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Make an empty outbox; `filled` is called whenever a message is queued where there was none."""
         self.queued_bytes = 0
         self._closed = False
         self._queue: list[bytes] = []  # short and mostly empty: an empty deque takes ten times the memory
         self._max_messages = max_messages
         self._max_bytes = max_bytes
         self._send_now = send_now
+        self._filled = filled
         self._changed = Signal()
 
     def __len__(self) -> int:
@@ -101,6 +109,8 @@ class Outbox:
         self._queue.append(message)
         self.queued_bytes += len(message)
         self._changed.tell()
+        if len(self._queue) == 1:
+            self._filled()
 
     def _fits(self, message: bytes) -> bool:
         return len(self._queue) < self._max_messages and self.queued_bytes + len(message) <= self._max_bytes
@@ -164,7 +174,7 @@ class Conversation:
         send_now: SendNow = never_now,
     ) -> None:
         self.session = session
-        self.outbox = Outbox(limits.max_outbox_messages, limits.max_outbox_bytes, send_now)
+        self.outbox = Outbox(limits.max_outbox_messages, limits.max_outbox_bytes, send_now, self._start_writing)
         self._dispatcher = dispatcher
         self._send = send
         self._limits = limits
@@ -187,7 +197,6 @@ class Conversation:
             async with anyio.create_task_group() as group:
                 self._group = group
                 try:
-                    group.start_soon(self._write_out)
                     async for frame in frames:
                         await self._take(self.session.read(frame), group)
                     if drain:
@@ -292,9 +301,14 @@ class Conversation:
         if self._hang_up is not None:
             await self._hang_up()
 
+    def _start_writing(self) -> None:
+        if self._group is not None:
+            self._group.start_soon(self._write_out)
+
     async def _write_out(self) -> None:
+        """Send what is queued, and end: an idle session has no use for a task that waits."""
         try:
-            while True:
+            while self.outbox:
                 await self._send(await self.outbox.first())
                 self.outbox.sent()
         except PeerGone:
