@@ -16,6 +16,9 @@ UNITS = {
     Convention.DERIBIT: "Deribit's: undiscounted forward delta, spot-form rho, theta per day never above the price.",
 }
 
+ROWS = dict.fromkeys(("price", "spot", "forward", "strike", "years", "volatility"), "options")
+"""Columns, by the field that holds the rows they were made from."""
+
 
 def _carried(p: told.BlackScholes | told.ImpliedVol) -> tuple[float, float]:
     """Return rate and yield as fractions."""
@@ -33,7 +36,7 @@ def black_scholes(p: told.BlackScholes) -> told.PricedOptions:
     convention = Convention(p.greeks)
     underlying, strike, years, iv = (_column(p.options, each) for each in ("underlying", "strike", "years", "iv_pct"))
     is_call = np.array([row.type == "call" for row in p.options])
-    with called(rate="rate_pct", convention="greeks"):
+    with called(**ROWS, rate="rate_pct", convention="greeks"):
         if p.model == "black_76":
             g = black.black_76(underlying, strike, years, iv / 100.0, is_call, rate, convention=convention)
         else:
@@ -62,7 +65,7 @@ def implied_vol(p: told.ImpliedVol) -> told.ImpliedVols:
     if np.any(np.abs(years) * (abs(rate) + abs(dividend_yield)) > 100.0):
         raise AnalyticsRefused("rate_pct", "times years must stay within 10000 percent")
     forward = underlying if p.model == "black_76" else underlying * np.exp((rate - dividend_yield) * years)
-    with called(rate="rate_pct", forward="options"):
+    with called(**ROWS, rate="rate_pct"):
         found = implied_volatility(price, forward, strike, years, is_call, rate)
     convention = "Black-76 on the forward; a spot price is carried to spot e^((rate - yield) years) first."
     return told.ImpliedVols(

@@ -15,8 +15,12 @@ _YEAR = timedelta(days=365)
 
 def spread_payoff(p: told.SpreadPayoff) -> told.Payoff:
     legs = [_leg(index, leg, p.as_of) for index, leg in enumerate(p.legs)]
-    with called(count="levels"):
-        grid = payoff.payoff_grid(legs, p.spot, low=p.low, high=p.high, count=p.levels)
+    with called(count="levels", level="low", forward="legs", strike="legs", volatility="legs", years="legs"):
+        return _payoff(p, legs)
+
+
+def _payoff(p: told.SpreadPayoff, legs: list[Leg]) -> told.Payoff:
+    grid = payoff.payoff_grid(legs, p.spot, low=p.low, high=p.high, count=p.levels)
     expiries = sorted({leg.expiry for leg in p.legs if leg.expiry is not None})
     at_expiry, at_first, reason = None, None, None
     if not expiries:

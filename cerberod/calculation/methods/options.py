@@ -11,7 +11,7 @@ from cerberod.rpc.registry import Deadline, Params, Result, method
 
 MOST_OPTIONS = 2_000
 OptionType = Literal["call", "put"]
-Price = Annotated[float, Field(gt=0, le=1e15)]
+Price = Annotated[float, Field(ge=1e-12, le=1e15)]
 Percent = Annotated[float, Field(ge=-1e4, le=1e4)]
 Model = Literal["black_76", "black_scholes"]
 TYPE = "call or put; European."
