@@ -109,7 +109,12 @@ class Cone(Result):
     rows: list[ConeRow] = Field(description="One for each window asked for, in that order.")
 
 
-CONE = Kernel("volatility", "vol_cone", VolCone, Cone, 400)
+def _cone_size(params: VolCone) -> int:
+    """Each window is a pass of its own, and a short pass costs no less than a thousand bars."""
+    return len(params.windows) * max(len(params.close), 1_000)
+
+
+CONE = Kernel("volatility", "vol_cone", VolCone, Cone, 7_000, _cone_size)
 
 
 @method("common.vol_cone", cost=10, deadline=Deadline.ANALYTICS)
