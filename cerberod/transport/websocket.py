@@ -9,6 +9,7 @@ session goes on; a bigger one ends the session with close code 1009 before it fi
 
 import asyncio
 import logging
+import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
@@ -40,6 +41,7 @@ logger = logging.getLogger("cerberod.websocket")
 # Frames read ahead of the conversation. Small, so that a flooding peer fills its own socket instead of our memory.
 _READ_AHEAD = 4
 _WRITE_BUFFER = 64 * 1024
+_RECEIVE_BUFFER = 8 * 1024
 CLOSE_TIMEOUT_S = 5.0
 _CLOSING_AT_ONCE = 128
 MAX_PONGS = 1 << 20
@@ -116,6 +118,10 @@ class WebSocketListener:
             create_connection=cast(type[ServerConnection], self._connection),
             backlog=self._limits.sessions,
         )
+        for listening in self._server.sockets:
+            # Sessions inherit it. What the kernel holds of a peer is parsed in one pass of the loop, which a flood of
+            # tiny frames would hold for as long as a full buffer of them takes.
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
 
     @property
     def port(self) -> int:
