@@ -37,7 +37,7 @@ from cerberod.venues.credits import Credits
 from cerberod.venues.deribit.errors import INSTRUMENT_CHANGED, NOT_AUTHENTICATED, READ_AGAIN, TOO_MANY_REQUESTS, VENUE
 from cerberod.venues.deribit.inflight import Body, LateAnswer
 from cerberod.venues.deribit.instruments import InstrumentBook
-from cerberod.venues.deribit.limits import ALLOWANCES, KEPT_FOR_CANCELS, Class, class_of, is_cancel
+from cerberod.venues.deribit.limits import ALLOWANCES, KEPT_FOR_CANCELS, KEPT_FOR_DELAYS, Class, class_of, is_cancel
 from cerberod.venues.deribit.link import CLOSING, NOT_CONNECTED_YET, Link, Marked
 from cerberod.venues.deribit.login import Credentials, Login
 from cerberod.venues.deribit.wire.account import matching_allowances
@@ -333,7 +333,8 @@ class Deribit:
             await self._wait_for(credits)  # out of turn: orders that queue leave a part of the pool alone
         else:
             allowance = credits.allowance
-            keep = KEPT_FOR_CANCELS * allowance.pool / allowance.cost if kind is Class.MATCHING else 0.0
+            share = KEPT_FOR_CANCELS if kind is Class.MATCHING else KEPT_FOR_DELAYS
+            keep = share * allowance.pool / allowance.cost
             async with self._queues[kind]:
                 await self._wait_for(credits, keep=keep)
 

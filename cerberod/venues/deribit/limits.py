@@ -48,6 +48,9 @@ _CANCELS = frozenset(
     }
 )
 
+KEPT_FOR_DELAYS = 0.1
+"""The share of a pool that reads leave alone: a burst that reaches the venue late finds its pool no fuller than full,
+while ours has refilled meanwhile."""
 KEPT_FOR_CANCELS = 0.2
 """Share of the matching pool that orders leave untouched, so that a cancel never waits behind them."""
 
