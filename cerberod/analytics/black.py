@@ -36,7 +36,8 @@ from cerberod.errors import AnalyticsRefused
 DAYS_PER_YEAR = 365.0
 _LEAST_DEVIATION = 1e-14
 _MOST_DEVIATION = 1e4
-_MOST_DISCOUNT = 100.0
+MOST_DISCOUNT = 100.0
+"""The largest rate times years that is priced, and that a volatility is sought for."""
 
 
 class Convention(StrEnum):
@@ -165,8 +166,8 @@ def black_scholes(
         rate=finite("rate", rate),
         dividend_yield=finite("dividend_yield", dividend_yield),
     )
-    if np.any(np.abs(q * t) > _MOST_DISCOUNT) or np.any(np.abs(r * t) > _MOST_DISCOUNT):
-        raise AnalyticsRefused("rate", f"rate and dividend_yield times years must stay within {_MOST_DISCOUNT:g}")
+    if np.any(np.abs(q * t) > MOST_DISCOUNT) or np.any(np.abs(r * t) > MOST_DISCOUNT):
+        raise AnalyticsRefused("rate", f"rate and dividend_yield times years must stay within {MOST_DISCOUNT:g}")
     x = _reduce(s * np.exp((r - q) * t), k, t, v, call, r)
     carried = np.exp(-q * t)
     value = _price(x)
@@ -245,8 +246,8 @@ def _terms(
         is_call=flags("is_call", is_call),
         rate=finite("rate", rate),
     )
-    if np.any(np.abs(r * t) > _MOST_DISCOUNT):
-        raise AnalyticsRefused("rate", f"rate times years must stay within {_MOST_DISCOUNT:g}")
+    if np.any(np.abs(r * t) > MOST_DISCOUNT):
+        raise AnalyticsRefused("rate", f"rate times years must stay within {MOST_DISCOUNT:g}")
     return _reduce(f, k, t, v, call, r)
 
 

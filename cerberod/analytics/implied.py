@@ -26,6 +26,7 @@ from cerberod.analytics.arrays import (
     positive,
     together,
 )
+from cerberod.analytics.black import MOST_DISCOUNT
 from cerberod.errors import AnalyticsRefused
 
 _STEPS = 40
@@ -36,7 +37,6 @@ _MOST = 100.0
 """Deviations searched. At 100 the price differs from its bound by less than e^-1000: no float shows it."""
 _LEAST_TARGET = 1e-290
 _DIGITS = 4.0 * float(np.finfo(np.float64).eps)
-_MOST_DISCOUNT = 100.0
 
 
 class ImpliedReason(IntEnum):
@@ -86,8 +86,8 @@ def implied_volatility(
         is_call=flags("is_call", is_call),
         rate=finite("rate", rate),
     )
-    if np.any(np.abs(r * t) > _MOST_DISCOUNT):
-        raise AnalyticsRefused("rate", f"rate times years must stay within {_MOST_DISCOUNT:g}")
+    if np.any(np.abs(r * t) > MOST_DISCOUNT):
+        raise AnalyticsRefused("rate", f"rate times years must stay within {MOST_DISCOUNT:g}")
     undiscounted = p * np.exp(r * t)
     time_value = undiscounted - np.maximum(np.where(call, f - k, k - f), 0.0)
     bound = np.minimum(f, k)

@@ -30,12 +30,6 @@ class Side(StrEnum):
     SELL = "sell"
 
 
-class DepthReason(IntEnum):
-    """Why a band has no imbalance: `NO_ORDERS` within it on either side."""
-
-    NO_ORDERS = 1
-
-
 class FillReason(IntEnum):
     """Why a size has no price: `TOO_LITTLE_DEPTH`, the book given ends before it is filled."""
 
