@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
 import anyio.to_thread
@@ -25,12 +25,16 @@ from cerberod.ids import Environment
 from cerberod.logs import setup_logging
 from cerberod.rpc.dispatch import Phase
 from cerberod.sdnotify import notify
-from cerberod.settings import Kind, LogFormat, Secret, Settings, UpstreamSettings, new_token
+from cerberod.settings import LogFormat, Secret, Settings, UpstreamSettings, new_token
+from cerberod.settings.upstreams import UPSTREAMS
 from cerberod.state import LocalDoor, StateRefused, local_door, open_state
 from cerberod.stopping import Stop
 from cerberod.transport.descriptors import Wire, claim_stdio
 from cerberod.transport.stdio import Ending, StdioSession, stdio_principal
-from cerberod.venues.deribit.client import Deribit
+from cerberod.venues.venue import Venue
+
+if TYPE_CHECKING:
+    from cerberod.simulator import Simulator
 
 __all__ = ["Ready", "StartRefused", "methods", "serve", "stdio"]
 
@@ -110,20 +114,23 @@ async def _simulated(daemon: Daemon, chains: tuple[Path, ...]) -> AsyncIterator[
 
     try:
         async with run_simulator(SimulatorConfig(chains=chains), daemon.clock) as simulator:
-            client_id, client_secret = simulator.credentials["deribit_testnet"]
-            deribit = UpstreamSettings(
-                "deribit",
-                Kind.VENUE,
-                Environment.TESTNET,
-                simulator.urls["deribit_testnet"],
-                credentials={"client_id": Secret(client_id), "client_secret": Secret(client_secret)},
-            )
-            daemon.settings = daemon.settings.with_upstreams(deribit)
+            daemon.settings = daemon.settings.with_upstreams(*_upstreams_of(simulator))
             daemon.control_url = simulator.urls["control"]
             log.info("simulator", extra={"urls": simulator.urls})
             yield
     except ChainFileError as error:
         raise StartRefused(str(error)) from None
+
+
+def _upstreams_of(simulator: "Simulator") -> Iterator[UpstreamSettings]:
+    for upstream in UPSTREAMS:
+        name = f"{upstream.name}_testnet"
+        if name in simulator.credentials:
+            fields = (key.field for key in upstream.keys)
+            keys = dict(zip(fields, map(Secret, simulator.credentials[name]), strict=True))
+            yield UpstreamSettings(
+                upstream.name, upstream.kind, Environment.TESTNET, simulator.urls[name], credentials=keys
+            )
 
 
 async def _serve(daemon: Daemon, chains: tuple[Path, ...], announce: Callable[[Ready], None]) -> int:
@@ -167,7 +174,7 @@ async def _serve(daemon: Daemon, chains: tuple[Path, ...], announce: Callable[[R
         except BadParameter as bad:
             raise ParameterRefused(bad.field, bad.rule) from None
 
-    def probe_of(venue: Deribit) -> Probe:
+    def probe_of(venue: Venue) -> Probe:
         async def check() -> Probed:
             status = await venue.probe(PROBE_DEADLINE_S)
             return Probed(status.healthy, status.reason, status.latency_ms)

@@ -14,7 +14,7 @@ import shlex
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from cerberod.ids import Environment
     from cerberod.rpc.registry import Method, Registry
     from cerberod.settings import Secret, Settings
+    from cerberod.simulator import Simulator
 
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
@@ -163,11 +164,8 @@ def _sim(options: argparse.Namespace) -> int:
             async with run_simulator(config, SystemClock()) as simulator:
                 print(console.pairs(simulator.urls.items()))
                 print("\nA daemon trades on it with these settings, and with a STATE_DIR of its own:")
-                for venue, (client_id, client_secret) in simulator.credentials.items():
-                    suffix = "TESTNET" if venue.endswith("_testnet") else "LIVE"
-                    print(f"DERIBIT_URL_{suffix}={simulator.urls[venue]}")
-                    print(f"DERIBIT_CLIENT_ID_{suffix}={client_id}")
-                    print(f"DERIBIT_CLIENT_SECRET_{suffix}={client_secret}")
+                for line in _settings_for(simulator):
+                    print(line)
                 sys.stdout.flush()
                 async for _ in signals:
                     return
@@ -177,6 +175,19 @@ def _sim(options: argparse.Namespace) -> int:
     except ChainFileError as error:
         raise Stop(str(error), EX_CONFIG) from None
     return 0
+
+
+def _settings_for(simulator: "Simulator") -> Iterator[str]:
+    """Yield the settings that point a daemon at a simulator."""
+    from cerberod.settings.upstreams import UPSTREAMS
+
+    for upstream in UPSTREAMS:
+        for environment, suffix in (("testnet", "TESTNET"), ("live", "LIVE")):
+            name = f"{upstream.name}_{environment}"
+            if name in simulator.credentials:
+                yield f"{upstream.addresses[0].prefix}_{suffix}={simulator.urls[name]}"
+                for key, value in zip(upstream.keys, simulator.credentials[name], strict=True):
+                    yield f"{key.name}_{suffix}={value}"
 
 
 # -- a call to a running daemon ----------------------------------------------------------------------------------------

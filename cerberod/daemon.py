@@ -30,7 +30,7 @@ from cerberod.rpc.dispatch import CallLimits, Dispatcher, Observer, Phase
 from cerberod.rpc.envelope import encode_notification
 from cerberod.rpc.limits import BudgetLimits
 from cerberod.rpc.registry import Deadline, Effect, Registry, registry
-from cerberod.settings import Settings, UpstreamSettings
+from cerberod.settings import Limits, Settings, UpstreamSettings
 from cerberod.trading import methods as trading_methods
 from cerberod.trading.auditing import Auditor
 from cerberod.trading.guard import Guard
@@ -44,12 +44,15 @@ from cerberod.trading.resolving import Resolver, Tell
 from cerberod.transport.sessions import SessionView
 from cerberod.venues.deribit import methods as deribit_methods
 from cerberod.venues.deribit.client import Deribit
-from cerberod.venues.deribit.login import Credentials
+from cerberod.venues.venue import Venue
 
 log = logging.getLogger("cerberod")
 
 METHOD_MODULES = (introspection, trading_methods, calculation_methods, deribit_methods)
 """Importing them declares every method there is."""
+
+VENUES: Mapping[str, Callable[[UpstreamSettings, Limits, Clock], Venue]] = {"deribit": Deribit.configured}
+"""How the client of each venue is made from its settings, by the venue's namespace."""
 
 READS_GRACE_S = 1.0
 
@@ -77,7 +80,7 @@ class Daemon:
         """What the start is doing, for whoever waits for it."""
         self.recorder: Recorder | None = None
         self.resolver: Resolver | None = None
-        self.venues: list[Deribit] = []
+        self.venues: list[Venue] = []
         self.control_url: str | None = None
         """Where the simulator in this process takes orders; None on real venues."""
         self.sessions: Callable[[], Iterable[SessionView]] = list
@@ -119,10 +122,10 @@ class Daemon:
                 worker = Worker()
                 calculation = Calculation(worker, numbers_per_call=settings.limits.numbers_per_call)
                 for environment in environments:
-                    deribit = await self._start_deribit(settings.venue("deribit", environment), links)
+                    venues = await self._start_venues(environment, links)
                     about = self._introspection(environment, dispatcher, recorder)
                     trading = Trading(recorder, resolver, guard, registry, self.clock)
-                    services[environment] = Services(environment, (placing, trading, calculation, deribit, about))
+                    services[environment] = Services(environment, (placing, trading, calculation, *venues, about))
                 await recorder.note(AuditEvent(EventKind.START, detail={"version": __version__}))
                 self._step("resolving")
                 await links.start(resolver.run)
@@ -169,22 +172,16 @@ class Daemon:
         async with recording(records, self.clock) as recorder:
             yield recorder
 
-    async def _start_deribit(self, upstream: UpstreamSettings, links: TaskGroup) -> Deribit:
-        keys = upstream.credentials
-        venue = Deribit(
-            url=upstream.url,
-            environment=upstream.environment,
-            credentials=None if keys is None else Credentials(keys["client_id"], keys["client_secret"]),
-            clock=self.clock,
-            read_deadline_s=self.settings.limits.read_deadline_s,
-            write_deadline_s=self.settings.limits.write_deadline_s,
-        )
-        self.venues.append(venue)
-        await links.start(venue.run)
-        return venue
+    async def _start_venues(self, environment: Environment, links: TaskGroup) -> list[Venue]:
+        started = []
+        for name, configured in VENUES.items():
+            venue = configured(self.settings.venue(name, environment), self.settings.limits, self.clock)
+            self.venues.append(venue)
+            await links.start(venue.run)
+            started.append(venue)
+        return started
 
     def _introspection(self, environment: Environment, dispatcher: Dispatcher, recorder: Recorder) -> Introspection:
-        venues = ["deribit"]
         return Introspection(
             environment=environment,
             document=self.document,
@@ -194,7 +191,7 @@ class Daemon:
             in_flight_per_session=self.settings.limits.in_flight_per_session,
             dispatcher=dispatcher,
             recorder=recorder,
-            keyed=frozenset(name for name in venues if self.settings.venue(name, environment).credentials is not None),
+            keyed=frozenset(name for name in VENUES if self.settings.venue(name, environment).credentials is not None),
             venues=lambda: [venue.status() for venue in self.venues if venue.environment is environment],
             sessions=lambda: self.sessions(),
             audit=lambda asked: self.audit(asked, frozenset({environment.value})),

@@ -31,6 +31,7 @@ from cerberod.errors import (
 )
 from cerberod.ids import Environment
 from cerberod.rpc.call import Tally, current_tally
+from cerberod.settings import Limits, UpstreamSettings
 from cerberod.venues.backoff import Backoff, Chance
 from cerberod.venues.coalesce import Coalescer
 from cerberod.venues.credits import Credits
@@ -112,6 +113,19 @@ class Deribit:
         self._running = False
         self._alarmed: set[str] = set()
         self.instruments = InstrumentBook(self._fetch_instrument, clock)
+
+    @classmethod
+    def configured(cls, upstream: UpstreamSettings, limits: Limits, clock: Clock) -> "Deribit":
+        """Make the client that the settings describe."""
+        keys = upstream.credentials
+        return cls(
+            url=upstream.url,
+            environment=upstream.environment,
+            credentials=None if keys is None else Credentials(keys["client_id"], keys["client_secret"]),
+            clock=clock,
+            read_deadline_s=limits.read_deadline_s,
+            write_deadline_s=limits.write_deadline_s,
+        )
 
     @property
     def account(self) -> str:
