@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from scripts.bench.figures import Result
 from scripts.bench.plan import Bench
-from scripts.bench.rows import audit, calls, processes, storm, venue
+from scripts.bench.rows import analytics, audit, calls, processes, storm, venue
 
 Row = Callable[[Bench], Iterable[Result]]
 
@@ -18,5 +18,8 @@ ROWS: Mapping[str, Row] = {
     "memory": processes.memory,
     "audit": audit.audit,
     "storm": storm.storm,
+    "options": analytics.options,
+    "indicators": analytics.indicators,
+    "series": analytics.series,
 }
 """In the order of the table; the names are those of `--only`."""
