@@ -63,11 +63,19 @@ class TickGrid:
 
 
 @dataclass(frozen=True)
+class Leg:
+    """One part of a combo: buying one combo trades `ratio` of the leg, sold where the ratio is negative."""
+
+    instrument: "Instrument"
+    ratio: int
+
+
+@dataclass(frozen=True)
 class Instrument:
     """One tradable contract: `coin` is the market's asset, `currency` what premium, margin and profit are paid in."""
 
     name: str
-    kind: str  # option | future
+    kind: str  # option | future | option_combo | future_combo
     coin: str
     currency: str
     linear: bool
@@ -81,6 +89,7 @@ class Instrument:
     strike: float = 0.0
     is_call: bool = False
     leverage: int = 50
+    legs: tuple[Leg, ...] = ()  # of a combo, in the venue's own signs
 
     @property
     def perpetual(self) -> bool:
@@ -89,6 +98,10 @@ class Instrument:
     @property
     def option(self) -> bool:
         return self.kind == "option"
+
+    @property
+    def combo(self) -> bool:
+        return bool(self.legs)
 
     @property
     def index_name(self) -> str:
