@@ -101,11 +101,7 @@ class ControlServer:
     async def _orders(self, request: web.Request) -> web.Response:
         out: dict[str, Any] = {}
         for name in self._chosen(request.query.get("environment")):
-            exchange = self._world.environments[name].exchange
-            out[name] = {
-                "orders": [order.record() for order in exchange.orders.values()],
-                "trades": [trade.fields for trade in exchange.trades],
-            }
+            out[name] = self._world.environments[name].told()
         return _json(out)
 
     async def _state(self, _request: web.Request) -> web.Response:

@@ -118,7 +118,7 @@ def read_fault(body: Mapping[str, Any], environments: tuple[str, ...]) -> Fault:
         nth=_whole(body, "nth", 1, 1_000_000) or 1,
         times=_whole(body, "times", 1, 1_000_000),
         ms=_whole(body, "ms", 0 if verb is Verb.ANSWER_LATE else -farthest, farthest),
-        code=_whole(body, "code", -40_000, 100_000),
+        code=_whole(body, "code", -40_000, 10_000_000),
         status=_whole(body, "status", 400, 599),
         effect=effect,
     )

@@ -14,7 +14,7 @@ from cerberod.simulator.deribit.exchange import Exchange
 from cerberod.simulator.deribit.prints import Tape
 from cerberod.simulator.deribit.quotes import Quotes
 from cerberod.simulator.deribit.server import HTTP_PATH, WEBSOCKET_PATH, DeribitServer
-from cerberod.simulator.deribit.spoiling import Faults
+from cerberod.simulator.holding import Faults
 from cerberod.simulator.market import ASSETS, Market
 from cerberod.simulator.timing import MarketTime, ShiftedClock
 

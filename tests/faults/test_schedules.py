@@ -31,8 +31,8 @@ from cerberod.rpc.call import Call, Principal, Services
 from cerberod.rpc.dispatch import validate
 from cerberod.settings import Secret
 from cerberod.simulator import SimulatorConfig
-from cerberod.simulator.deribit.environment import Received
 from cerberod.simulator.faults import Fault, Verb
+from cerberod.simulator.received import Received
 from cerberod.simulator.world import World
 from cerberod.trading.guard import Guard
 from cerberod.trading.journal import Entry, read_anchors

@@ -6,8 +6,7 @@ is given back; what the fault plan spoils is spoiled there.
 """
 
 import hashlib
-from collections import Counter, deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from inspect import isawaitable
 from typing import Any, Final
 
@@ -25,14 +24,14 @@ from cerberod.simulator.deribit.public import METHODS as PUBLIC
 from cerberod.simulator.deribit.public import Call, Method
 from cerberod.simulator.deribit.reports import ACCOUNT_READS, ORDER_READS
 from cerberod.simulator.deribit.session import WEBSOCKET_ONLY, Session
-from cerberod.simulator.deribit.spoiling import Faults, Way
+from cerberod.simulator.deribit.spoiling import Way
 from cerberod.simulator.deribit.spoiling import serve as serve_spoiled
 from cerberod.simulator.deribit.subscriptions import METHODS as CHANNEL_METHODS
 from cerberod.simulator.deribit.wire import Answer, Request, VenueError, write_answer
+from cerberod.simulator.holding import Faults
+from cerberod.simulator.received import Received, ReceivedLog
 
-_KEPT_RECEIVED = 5_000
 _LARGEST_KEPT = 4_096
-_MOST_NAMES = 512
 _LONGEST_NAME = 100
 
 _RIGHTS: Final[dict[str, tuple[str, str]]] = (
@@ -41,33 +40,6 @@ _RIGHTS: Final[dict[str, tuple[str, str]]] = (
     | dict.fromkeys(ACCOUNT_READS, ("account", "read"))
 )
 _METHODS: Final[dict[str, Method]] = PUBLIC | TRADING | ORDER_READS | ACCOUNT_READS
-
-
-@dataclass(frozen=True)
-class Received:
-    """One request as it came in, before anything was made of it."""
-
-    at_ms: int
-    method: str
-    transport: str
-    params: dict[str, Any]
-
-
-@dataclass
-class ReceivedLog:
-    """What came in: the latest requests, and how many of each method ever."""
-
-    latest: deque[Received] = field(default_factory=lambda: deque(maxlen=_KEPT_RECEIVED))
-    counts: Counter[str] = field(default_factory=Counter)
-
-    def add(self, item: Received) -> None:
-        self.latest.append(item)
-        if item.method in self.counts or len(self.counts) < _MOST_NAMES:
-            self.counts[item.method] += 1
-
-    def clear(self) -> None:
-        self.latest.clear()
-        self.counts.clear()
 
 
 @dataclass(frozen=True)
@@ -105,6 +77,13 @@ class Environment:
         self.authority.clear()
         self.credits.clear()
         self.received.clear()
+
+    def told(self) -> dict[str, Any]:
+        """Return every order and trade the venue knows, oldest first."""
+        return {
+            "orders": [order.record() for order in self.exchange.orders.values()],
+            "trades": [trade.fields for trade in self.exchange.trades],
+        }
 
     def _tell(self, instrument: Instrument, orders: list[Order], trades: list[UserTrade]) -> None:
         for session in self.sessions:

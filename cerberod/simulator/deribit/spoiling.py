@@ -7,10 +7,9 @@ request means, and what has to be sent on the socket, are not its business.
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final, Protocol, assert_never
 
-import anyio
-
 from cerberod.simulator.deribit.wire import MESSAGES, Answer, VenueError
-from cerberod.simulator.faults import Fault, FaultPlan, Verb
+from cerberod.simulator.faults import Fault, Verb
+from cerberod.simulator.holding import Faults
 
 GARBAGE: Final = b'{"jsonrpc":"2.0","id":<html>'
 TOO_MANY_REQUESTS: Final = 10028
@@ -42,38 +41,6 @@ class Way(Protocol):
 
     def end(self) -> None:
         """End the connection once what was sent is out."""
-
-
-class Faults:
-    """The plan, and the answers that are held back."""
-
-    def __init__(self) -> None:
-        self.plan = FaultPlan()
-        self.held = 0
-        """Answers that wait for their time or for `release`."""
-        self._released = anyio.Event()
-
-    def release(self) -> int:
-        """Let every held answer go; return how many there were."""
-        held = self.held
-        self._released.set()
-        self._released = anyio.Event()
-        return held
-
-    def clear(self) -> None:
-        """Lift every rule and let go what is held."""
-        self.plan.lift()
-        self.release()
-
-    async def hold(self, ms: int | None) -> None:
-        """Wait until released, or for so long."""
-        released = self._released
-        self.held += 1
-        try:
-            with anyio.move_on_after(None if ms is None else ms / 1000):
-                await released.wait()
-        finally:
-            self.held -= 1
 
 
 Act = Callable[[], Awaitable[Answer | None]]
