@@ -60,7 +60,7 @@ def lowest(
             return Found(point, value, Ending.CONVERGED, turn)
         reach = _reach(point, step, lower, upper)
         for _ in range(_HALVINGS):
-            there = np.clip(point + reach * step, lower, upper)
+            there = np.minimum(np.maximum(point + reach * step, lower), upper)
             new_value, new_slope = function(there)
             if new_value <= value - _SUFFICIENT * reach * gain:
                 break
@@ -89,7 +89,8 @@ def _step(
         step = np.zeros(point.size)
         if not free.any():
             return step
-        step[free] = np.linalg.solve(hessian[np.ix_(free, free)], -slope[free])
+        held = hessian if free.all() else hessian[np.ix_(free, free)]  # to pick takes longer than to solve
+        step[free] = np.linalg.solve(held, -slope[free])
         leaving = free & ((point <= lower) & (step < 0.0) | (point >= upper) & (step > 0.0))
         if not leaving.any():
             return step

@@ -36,8 +36,11 @@ _NO_SHOCKS = 1e-8
 _PERSISTENCES = (0.5, 0.8, 0.95, 0.995)
 _ALPHAS = (0.02, 0.05, 0.1, 0.2)
 _TRIAL, _LIMIT = 3, 200
-"""Iterations of a search that may be given up, and of one that must end."""
+"""Iterations of a search after which it may be given up, and of one that must end."""
 _APART = 0.02
+_LN_TWO_PI = 1.8378770664093453
+_total = np.add.reduce
+"""`np.sum` without its wrapping, which takes longer than to add up a thousand numbers."""
 
 
 class Mean(StrEnum):
@@ -178,13 +181,31 @@ class _Likelihood:
         return np.array([self._mean, *point] if self._free_mean else point)
 
     def __call__(self, point: FloatArray) -> tuple[float, FloatArray]:
-        """Return objective and gradient."""
-        value, slopes, h, e = self._slopes(point)
-        by_h = (1.0 - e * e / h) / h
+        """Return objective and gradient.
+
+        The gradient runs through time backwards: `pull[t]` is what the objective gains from each h[t], directly and by
+        all that follow, and one such series serves every parameter.
+        """
+        e, squares, h = self._variances(point)
+        _, _, alpha, beta = self.parameters(point)
+        scaled = squares / h
+        by_h = (1.0 - scaled) / h
+        pull = recursion(by_h[-2::-1], beta, 1.0, by_h[-1], remember=True)[::-1]
+        later = pull[1:]
         # Summed by numpy: a matrix product's last digit may depend on how many threads share it.
-        natural = np.sum(slopes * by_h, axis=1) * (0.5 / e.size)
-        natural[0] -= float(np.mean(e / h))
-        return value, self._turn(point) @ natural
+        at_start = self.before * pull[0]
+        natural = np.array(
+            [
+                -2.0 * alpha * _total(later * e[:-1]) - 2.0 * _total(e / h),
+                _total(pull),
+                _total(later * squares[:-1]) + at_start,
+                _total(later * h[:-1]) + at_start,
+            ]
+        )
+        natural *= 0.5 / e.size
+        scaled += np.log(h)
+        value = 0.5 * (float(_total(scaled)) / e.size + _LN_TWO_PI)
+        return value, _through(self._turn(point), natural)
 
     def information(self, point: FloatArray) -> FloatArray:
         """Return Fisher's information for one return: the expected second derivatives of the objective.
@@ -192,27 +213,29 @@ class _Likelihood:
         Source: G. Fiorentini, G. Calzolari and L. Panattoni, "Analytic derivatives and the computation of GARCH
         estimates", Journal of Applied Econometrics 11(4), 1996.
         """
-        _, slopes, h, e = self._slopes(point)
-        relative = slopes / h
-        natural = np.array([[float(np.sum(a * b)) for a in relative] for b in relative]) * (0.5 / e.size)
-        natural[0, 0] += float(np.mean(1.0 / h))
-        turn = self._turn(point)
-        return turn @ natural @ turn.T
-
-    def _slopes(self, point: FloatArray) -> tuple[float, FloatArray, FloatArray, FloatArray]:
-        """Return objective, slopes of each variance by (mean, omega, alpha, beta), variances, and deviations."""
-        mean, omega, alpha, beta = self.parameters(point)
-        e = self._returns - mean
-        squares = e * e
-        before = self.before
-        h = recursion(omega + alpha * squares[:-1], beta, 1.0, omega + (alpha + beta) * before, remember=True)
+        e, squares, h = self._variances(point)
+        _, _, alpha, beta = self.parameters(point)
         inputs = np.empty((4, e.size - 1))
         np.multiply(-2.0 * alpha, e[:-1], out=inputs[0])
         inputs[1] = 1.0
         inputs[2] = squares[:-1]
         inputs[3] = h[:-1]
-        slopes = recursion(inputs, beta, 1.0, np.array([0.0, 1.0, before, before]), remember=True)
-        return 0.5 * float(np.mean(np.log(h) + squares / h) + np.log(2.0 * np.pi)), slopes, h, e
+        slopes = recursion(inputs, beta, 1.0, np.array([0.0, 1.0, self.before, self.before]), remember=True)
+        slopes /= h
+        natural = np.einsum("it,jt->ij", slopes, slopes) * (0.5 / e.size)
+        natural[0, 0] += float(np.mean(1.0 / h))
+        turn = self._turn(point)
+        out: FloatArray = turn @ natural @ turn.T
+        return out
+
+    def _variances(self, point: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return deviations from the mean, their squares, and the conditional variances."""
+        mean, omega, alpha, beta = self.parameters(point)
+        e = self._returns - mean
+        squares = e * e
+        inputs = alpha * squares[:-1]
+        inputs += omega
+        return e, squares, recursion(inputs, beta, 1.0, omega + (alpha + beta) * self.before, remember=True)
 
     def _turn(self, point: FloatArray) -> FloatArray:
         """Return what (mean, omega, alpha, beta) gain, in columns, from each free parameter, in rows."""
@@ -228,22 +251,30 @@ class _Likelihood:
         return turn[2:] if self._targeting else turn[0 if self._free_mean else 1 :]
 
     def _worth(self, point: FloatArray) -> float:
-        return -log_likelihood(self._returns, self.parameters(point), self.before)
+        _, squares, h = self._variances(point)
+        squares /= h
+        squares += np.log(h)
+        return float(_total(squares))
 
     def search(self) -> Found:
         """Return the best maximum found.
 
-        Where clusters are weak the likelihood has several hills, so each persistence sends its likeliest start; after a
-        few steps those that stand together count as one.
+        Where clusters are weak the likelihood has several hills, so each persistence sends its likeliest start. The
+        best of them goes to its end; every other is followed until it is near an end that is known, or at its own.
         """
         begun = [self._descend(min(starts, key=self._worth), _TRIAL) for starts in self._starts()]
-        hills: list[Found] = []
-        for trial in sorted(begun, key=lambda found: found.value):
-            if all(np.max(np.abs(trial.point - hill.point)) > _APART for hill in hills):
-                hills.append(trial)
-        ends = [self._descend(hill.point, _LIMIT) for hill in hills]
-        best = min(ends, key=lambda found: found.value)
-        return best._replace(iterations=sum(found.iterations for found in (*begun, *ends)))
+        begun.sort(key=lambda found: found.value)
+        steps = sum(found.iterations for found in begun)
+        ends: list[Found] = []
+        for found in begun:
+            left = _LIMIT
+            while left > 0 and found.ending is Ending.ITERATION_LIMIT and not _near(found, ends):
+                found = self._descend(found.point, _TRIAL if ends else left)
+                steps += found.iterations
+                left -= found.iterations
+            if not _near(found, ends):
+                ends.append(found)
+        return min(ends, key=lambda found: found.value)._replace(iterations=steps)
 
     def _starts(self) -> list[list[FloatArray]]:
         return [[self._point(alpha, total) for alpha in _ALPHAS] for total in _PERSISTENCES]
@@ -255,6 +286,15 @@ class _Likelihood:
         if self._free_mean:
             lower, upper = [float(self._returns.min()), *lower], [float(self._returns.max()), *upper]
         return lowest(self, start, self.information(start), np.array(lower), np.array(upper), iterations=iterations)
+
+
+def _near(found: Found, ends: list[Found]) -> bool:
+    return any(float(np.max(np.abs(found.point - end.point))) <= _APART for end in ends)
+
+
+def _through(turn: FloatArray, natural: FloatArray) -> FloatArray:
+    out: FloatArray = _total(turn * natural, axis=1)
+    return out
 
 
 def _described(
