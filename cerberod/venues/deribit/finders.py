@@ -6,7 +6,7 @@ sent again from here.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -22,6 +22,7 @@ from cerberod.venues.deribit.errors import ORDER_NOT_FOUND, VENUE
 from cerberod.venues.deribit.scope import open_orders_request
 from cerberod.venues.deribit.wire import orders as wire
 from cerberod.venues.deribit.wire.orders import Order, OrderState, Trade
+from cerberod.venues.deribit.wire.requests import given
 
 logger = logging.getLogger("cerberod.venues.deribit")
 
@@ -30,6 +31,7 @@ _EXPIRY_MARGIN_MS = 5_000
 _CANCEL_OVER_S = 30.0
 """How long after a cancel an order that is still open is believed not to have been reached by it."""
 _TRADES_LOOKED_AT = 1000
+_TRIGGERS_LOOKED_AT = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +71,17 @@ def placed(order: Order, trades: Sequence[Trade], as_of: datetime | None) -> End
     return Ending(Outcome.CONFIRMED, detail, as_of=as_of)
 
 
+Tell = Callable[[Order, Sequence[Trade], datetime | None], Ending]
+"""Puts an order that was found into the words of the method that placed it."""
+
+
 async def find_placed(services: Services, entry: Entry) -> Ending | None:
-    """Find an order by its label: among recent orders, then open ones, then by the fills that carry it.
+    """Find an order by its label and tell it as `deribit.place_order` does."""
+    return await find_by_label(services, entry, placed)
+
+
+async def find_by_label(services: Services, entry: Entry, tell: Tell) -> Ending | None:
+    """Find an order by its label: among recent orders, open ones and triggers, then by the fills that carry it.
 
     Two orders with one label prove that something is wrong: they are told to the operator and nothing is concluded.
     """
@@ -94,10 +105,13 @@ async def find_placed(services: Services, entry: Entry) -> Ending | None:
         return Ending(Outcome.UNKNOWN, reasons=(reason,), as_of=answer.as_of)
     trades = await _trades(deribit, currency, label)
     if found:
-        return placed(found[0], trades, answer.as_of)
+        return tell(found[0], trades, answer.as_of)
     if trades:
         answer = await deribit.read("private/get_order_state", {"order_id": trades[0].order_id})
-        return placed(wire.one_order(answer.result), trades, answer.as_of)
+        return tell(wire.one_order(answer.result), trades, answer.as_of)
+    if asked.text("trigger") is not None and (order_id := await _trigger(deribit, asked, currency, label)) is not None:
+        order, as_of = await _order(deribit, order_id)
+        return Ending(Outcome.CONFIRMED) if order is None else tell(order, trades, as_of)
     if expired:
         reason = Reason(field="venue", rule="never came to be: valid_until has passed and the venue has no such order")
         return Ending(Outcome.REJECTED, reasons=(reason,), as_of=answer.as_of)
@@ -105,9 +119,10 @@ async def find_placed(services: Services, entry: Entry) -> Ending | None:
 
 
 def _of_one_write(orders: Sequence[Order]) -> list[Order]:
-    """Drop the trigger orders that fired into another one of these: both are one write of ours."""
+    """Drop what is one write of ours with another of these: triggers that fired into it, orders that it set off."""
     fired = {order.trigger_order_id for order in orders}
-    return [order for order in orders if order.order_id not in fired]
+    own = {order.order_id for order in orders}
+    return [order for order in orders if order.order_id not in fired and order.primary_order_id not in own]
 
 
 async def _trades(deribit: Deribit, currency: str, label: str) -> list[Trade]:
@@ -115,6 +130,15 @@ async def _trades(deribit: Deribit, currency: str, label: str) -> list[Trade]:
         "private/get_user_trades_by_currency", {"currency": currency, "count": _TRADES_LOOKED_AT, "sorting": "desc"}
     )
     return [trade for trade in reversed(wire.trades(answer.result)) if trade.label == label]
+
+
+async def _trigger(deribit: Deribit, asked: _Asked, currency: str, label: str) -> str | None:
+    """Return the id of a trigger order that came to be, whatever became of it: its own list remembers longest."""
+    answer = await deribit.read(
+        "private/get_trigger_order_history",
+        given(currency=currency, instrument_name=asked.text("instrument_name"), count=_TRIGGERS_LOOKED_AT),
+    )
+    return next((id for told, id in wire.triggers(answer.result) if told == label), None)
 
 
 async def find_edited(services: Services, entry: Entry) -> Ending | None:
@@ -137,7 +161,16 @@ async def find_edited(services: Services, entry: Entry) -> Ending | None:
     return None
 
 
-EDITABLE = ("amount", "asked_price", "trigger_price", "trigger_offset", "display_amount", "post_only", "reduce_only")
+EDITABLE = (
+    "amount",
+    "asked_price",
+    "trigger_price",
+    "trigger_offset",
+    "display_amount",
+    "post_only",
+    "reduce_only",
+    "mmp",
+)
 """What an edit can change in an order, under the order's own names."""
 
 
@@ -195,13 +228,31 @@ async def find_all_cancelled(services: Services, entry: Entry) -> Ending | None:
     over = _is_over(deribit, entry)
     answer = await deribit.read(method, params)
     open_now = {order.order_id for order in wire.orders(answer.result)}
+    return _left(asked, open_now, answer.as_of, over=over)
+
+
+def _left(asked: _Asked, open_now: set[str], as_of: datetime | None, *, over: bool) -> Ending | None:
+    """Conclude from what is left of what was open before."""
     before = asked.wire.get("open_before")
     left = open_now & set(before) if isinstance(before, list) else open_now
     if not left:
-        return Ending(Outcome.CONFIRMED, as_of=answer.as_of)
+        return Ending(Outcome.CONFIRMED, as_of=as_of)
     if isinstance(before, list) and left == set(before) and over:
-        return Ending(Outcome.REJECTED, reasons=(_NEVER_REACHED,), as_of=answer.as_of)
+        return Ending(Outcome.REJECTED, reasons=(_NEVER_REACHED,), as_of=as_of)
     return None
+
+
+async def find_label_cancelled(services: Services, entry: Entry) -> Ending | None:
+    """See whether any order with the label is still open; the same proofs as for a mass cancel."""
+    deribit, asked = services.get(Deribit), _Asked.of(entry)
+    label = asked.text("label")
+    if label is None:
+        return None
+    over = _is_over(deribit, entry)
+    method, params = open_orders_request(asked.text("currency"), None, None)
+    answer = await deribit.read(method, params)
+    open_now = {order.order_id for order in wire.orders(answer.result) if order.label == label}
+    return _left(asked, open_now, answer.as_of, over=over)
 
 
 _NEVER_REACHED = Reason(field="venue", rule="never reached the venue: what it should cancel is still open")

@@ -38,6 +38,19 @@ def off_grid(field: str, price: Decimal, instrument: Instrument) -> Iterator[Rea
         yield Reason(field=field, rule=f"a multiple of the tick size {plain(tick)}", nearest=plain(tidy(nearest)))
 
 
+def is_combo(instrument: Instrument) -> bool:
+    """Tell whether an instrument is a package of others."""
+    return instrument.kind in (Kind.FUTURE_COMBO, Kind.OPTION_COMBO)
+
+
+def off_combo_grid(field: str, price: Decimal, instrument: Instrument) -> Iterator[Reason]:
+    """Yield the reason why a price is not on a combo's grid, which goes on through zero to the other side."""
+    tick = tick_at(instrument, price)
+    if price % tick:
+        nearest = (price / tick).to_integral_value() * tick
+        yield Reason(field=field, rule=f"a multiple of the tick size {plain(tick)}", nearest=plain(tidy(nearest)))
+
+
 def wrong_amount(field: str, amount: Decimal, instrument: Instrument) -> Iterator[Reason]:
     """Yield the reason why an amount cannot be ordered."""
     least, step = instrument.min_trade_amount, amount_step(instrument)
@@ -82,3 +95,34 @@ def off_trigger_grid(price: Decimal, instrument: Instrument) -> Iterator[Reason]
     """Yield the reason why a trigger price is off the grid. Triggers of options are not on the option's own grid."""
     if instrument.kind in (Kind.FUTURE, Kind.SPOT):
         yield from off_grid("trigger_price", price, instrument)
+
+
+def trigger_has_a_side(instrument: Instrument, trigger: str) -> bool:
+    """Tell whether a trigger price can be held against the present price: the index is not in an option's unit."""
+    return instrument.kind in (Kind.FUTURE, Kind.SPOT) or trigger != "index_price"
+
+
+def wrong_side(
+    field: str,
+    trigger_price: Decimal,
+    side: str,
+    reference: Decimal,
+    instrument: Instrument,
+    *,
+    takes: bool,
+    against: str,
+) -> Iterator[Reason]:
+    """Yield the reason why a trigger would fire at once.
+
+    A stop waits for the price to turn against whoever has the position it ends, a take profit for the opposite: what
+    sells stops below the market and takes above it, what buys the other way round.
+    """
+    above = (side == "sell") == takes
+    if (trigger_price > reference) if above else (trigger_price < reference):
+        return
+    tick = tick_at(instrument, reference)
+    steps, rest = divmod(reference, tick)
+    nearest = (steps + 1 if above else steps if rest else steps - 1) * tick
+    what = "take profit" if takes else "stop"
+    rule = f"{'above' if above else 'below'} {against}, {plain(tidy(reference))}, for a {what} that {side}s"
+    yield Reason(field=field, rule=rule, nearest=plain(tidy(nearest)) if nearest > 0 else None)

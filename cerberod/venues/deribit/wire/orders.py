@@ -78,6 +78,11 @@ class Order(Result):
     )
     display_amount: Quantity | None = Field(description="Visible size of an iceberg; null otherwise.")
     cancel_reason: str | None = Field(description="Why it was cancelled, in Deribit's word; null otherwise.")
+    mmp: bool = Field(description="Counts for market maker protection.")
+    linked_order_ids: list[str] = Field(description="Orders that wait for it to fill; empty when there are none.")
+    primary_order_id: str | None = Field(description="The order whose fill set it off; null otherwise.")
+    is_secondary: bool = Field(description="Waits, or has waited, for another order to fill.")
+    oco_ref: str | None = Field(description="What it shares with the order it cancels or is cancelled by; else null.")
 
     @property
     def asked_price(self) -> Decimal | None:
@@ -123,6 +128,11 @@ def order(row: Fields) -> Order:
         implv=row.decimal_or_none("implv"),
         display_amount=_display(row),
         cancel_reason=row.text_or_none("cancel_reason"),
+        mmp=row.flag("mmp", False),
+        linked_order_ids=row.texts("oto_order_ids"),
+        primary_order_id=row.text_or_none("primary_order_id"),
+        is_secondary=row.flag("is_secondary_oto", False),
+        oco_ref=row.text_or_none("oco_ref"),
     )
 
 
@@ -175,6 +185,12 @@ def orders(raw: object) -> list[Order]:
 def trades(raw: object) -> list[Trade]:
     """Read the fills of `private/get_user_trades_by_...`."""
     return [trade(row) for row in Fields(raw, "result").objects("trades")]
+
+
+def triggers(raw: object) -> list[tuple[str, str]]:
+    """Read the label and the id of each entry of `private/get_trigger_order_history`."""
+    entries = Fields(raw, "result").objects("entries")
+    return [(row.text_or_none("label") or "", row.text("trigger_order_id")) for row in entries]
 
 
 def placed(raw: object) -> tuple[Order, list[Trade]]:

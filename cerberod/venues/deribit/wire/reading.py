@@ -65,6 +65,15 @@ class Fields:
     def text_or_none(self, name: str) -> str | None:
         return self.text(name) if self.has(name) else None
 
+    def texts(self, name: str) -> list[str]:
+        """Return a list of texts; an absent list is empty."""
+        value = self._raw.get(name) or []
+        if not isinstance(value, list) or not all(
+            isinstance(each, str) and len(each) <= _LONGEST_WORD for each in value
+        ):
+            raise self.bad(name, "a list of texts")
+        return value
+
     def flag(self, name: str, default: bool | None = None) -> bool:
         value = self._raw.get(name, default)
         if not isinstance(value, bool):

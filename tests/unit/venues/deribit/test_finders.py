@@ -108,6 +108,58 @@ async def test_a_trigger_order_and_what_it_fired_are_one_write() -> None:
         assert ending.detail["order"]["order_id"] == "2"
 
 
+async def test_a_bracket_and_what_it_sets_off_are_one_write() -> None:
+    child = ORDER | {"order_id": "2", "primary_order_id": ORDER["order_id"], "is_secondary_oto": True}
+    async with asking(private__get_order_state_by_label=[ORDER, child]) as (_, services):
+        ending = await find_placed(services, placed())
+        assert ending is not None
+        assert (ending.outcome, ending.detail["order"]["order_id"]) == (Outcome.CONFIRMED, ORDER["order_id"])
+
+
+def trigger_placed(until_ms: int = PAST_MS) -> Entry:
+    params = {"label": LABEL, "valid_until": until_ms, "trigger": "mark_price", "instrument_name": "BTC-PERPETUAL"}
+    return entry(wire={"method": "private/sell", "params": params, "currency": "BTC"}, client_order_id=LABEL)
+
+
+async def test_a_trigger_order_is_looked_for_among_triggers_too() -> None:
+    rows = [{"trigger_order_id": "SLIS-1", "label": "x"}, {"trigger_order_id": "SLIS-2", "label": LABEL}]
+    state = ORDER | {"order_id": "SLIS-2", "order_state": "cancelled", "order_type": "stop_market"}
+    async with asking(private__get_trigger_order_history={"entries": rows}, private__get_order_state=state) as (
+        venue,
+        services,
+    ):
+        ending = await find_placed(services, trigger_placed())
+        assert ending is not None
+        assert (ending.outcome, ending.detail["order"]["order_id"]) == (Outcome.CONFIRMED, "SLIS-2")
+        assert venue.asked("private/get_trigger_order_history") == [
+            {"currency": "BTC", "instrument_name": "BTC-PERPETUAL", "count": 1000}
+        ]
+
+
+async def test_a_trigger_order_that_only_its_history_remembers_came_to_be() -> None:
+    rows = [{"trigger_order_id": "SLIS-2", "label": LABEL}]
+    async with asking(private__get_trigger_order_history={"entries": rows}, private__get_order_state=Error(10004)) as (
+        _,
+        services,
+    ):
+        ending = await find_placed(services, trigger_placed())
+        assert ending is not None
+        assert (ending.outcome, dict(ending.detail)) == (Outcome.CONFIRMED, {})
+
+
+@pytest.mark.parametrize(("until_ms", "outcome"), [(PAST_MS, Outcome.REJECTED), (FUTURE_MS, None)])
+async def test_a_trigger_order_no_list_knows_never_came_to_be(until_ms: int, outcome: Outcome | None) -> None:
+    async with asking(private__get_trigger_order_history={"entries": []}) as (_, services):
+        ending = await find_placed(services, trigger_placed(until_ms))
+        assert (None if ending is None else ending.outcome) is outcome
+
+
+async def test_without_its_history_a_trigger_order_is_not_given_up() -> None:
+    async with asking(private__get_trigger_order_history=Error(11094)) as (_, services):
+        with pytest.raises(UpstreamError):
+            await find_placed(services, trigger_placed())
+
+
 @pytest.mark.parametrize(
     ("until_ms", "gone"), [(FUTURE_MS, False), (NOW_MS - 1, False), (PAST_MS, True), (None, False)]
 )

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cerberod.trading.orders import Reason
 from cerberod.venues.deribit import rules
 from cerberod.venues.deribit.wire.market import Instrument, instruments
 from tests.unit.venues.deribit.test_client import instrument
@@ -122,3 +123,44 @@ def test_only_options_are_priced_in_volatility_and_no_linear_one_in_usd() -> Non
 def test_triggers_of_options_are_not_on_the_options_grid() -> None:
     assert list(rules.off_trigger_grid(Decimal("60000.3"), future())) != []
     assert list(rules.off_trigger_grid(Decimal("60000.3"), option())) == []
+
+
+@given(
+    st.decimals("0.001", "100000", places=3),
+    st.decimals("0.001", "100000", places=3),
+    st.sampled_from(["buy", "sell"]),
+    st.booleans(),
+)
+def test_the_nearest_trigger_waits_and_lies_on_the_grid(
+    trigger_price: Decimal, reference: Decimal, side: str, takes: bool
+) -> None:
+    def objections(price: Decimal) -> list[Reason]:
+        found = rules.wrong_side(
+            "trigger_price", price, side, reference, future(), takes=takes, against="the mark price"
+        )
+        return list(found)
+
+    for reason in objections(trigger_price):
+        if reason.nearest is not None:
+            nearest = Decimal(reason.nearest)
+            assert not objections(nearest)
+            assert not nearest % Decimal("0.5")
+            assert abs(nearest - reference) <= Decimal("0.5")
+
+
+def test_a_trigger_on_the_wrong_side_is_told_with_the_price_it_is_held_against() -> None:
+    (reason,) = rules.wrong_side(
+        "trigger_price", Decimal(60), "sell", Decimal("50.25"), future(), takes=False, against="the mark price"
+    )
+    assert (reason.rule, reason.nearest) == ("below the mark price, 50.25, for a stop that sells", "50")
+
+
+@pytest.mark.parametrize(
+    ("price", "nearest"), [("0", None), ("-0.0001", None), ("-0.00005", "0"), ("0.00016", "0.0002")]
+)
+def test_the_grid_of_a_combo_goes_on_through_zero(price: str, nearest: str | None) -> None:
+    combo = option(kind="option_combo", tick_size_steps=[])
+    assert rules.is_combo(combo)
+    assert not rules.is_combo(option())
+    told = [reason.nearest for reason in rules.off_combo_grid("price", Decimal(price), combo)]
+    assert told == ([] if nearest is None else [nearest])

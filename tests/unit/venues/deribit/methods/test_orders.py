@@ -15,7 +15,8 @@ from cerberod.rpc.call import Call, Principal, Services
 from cerberod.trading.orders import Outcome
 from cerberod.trading.writes import Plan, Sent
 from cerberod.venues.deribit.client import Deribit
-from cerberod.venues.deribit.methods.orders import EditOrder, PlaceOrder, edit_order, place_order
+from cerberod.venues.deribit.methods.edits import EditOrder, edit_order
+from cerberod.venues.deribit.methods.orders import PlaceOrder, place_order
 from tests.support.clock import ManualClock
 from tests.support.deribit_venue import Error, ScriptedVenue, client_of, eventually, scripted
 from tests.unit.venues.deribit.test_client import instrument
@@ -28,6 +29,21 @@ EDIT = {"order_id": "104819327443", "intent": "i-9"}
 STOP = {"type": "stop_market", "trigger": "mark_price", "trigger_price": "59000"}
 
 
+TICKER: dict[str, Any] = {
+    "timestamp": 1_787_370_645_199,
+    "instrument_name": "BTC-PERPETUAL",
+    "state": "open",
+    "stats": {},
+    "index_price": 60_010.0,
+    "mark_price": 60_000.25,
+    "last_price": None,
+    "best_bid_price": 60_000.0,
+    "best_bid_amount": 10.0,
+    "best_ask_price": 60_000.5,
+    "best_ask_amount": 10.0,
+}
+
+
 def params_of(model: type[Any], **given: Any) -> Any:
     return model.model_validate_json(orjson.dumps(given), strict=True)
 
@@ -37,10 +53,13 @@ def echo(params: dict[str, Any]) -> dict[str, Any]:
     return {"order": ORDER | {"label": params["label"], "direction": "buy"}, "trades": []}
 
 
+KNOWN: dict[str, Any] = {"public__get_instrument": instrument(), "public__ticker": TICKER}
+
+
 @asynccontextmanager
 async def calling(**scripts: Any) -> AsyncIterator[tuple[ScriptedVenue, Call]]:
     async with AsyncExitStack() as stack:
-        venue = await stack.enter_async_context(scripted(**({"public__get_instrument": instrument()} | scripts)))
+        venue = await stack.enter_async_context(scripted(**(KNOWN | scripts)))
         deribit = await stack.enter_async_context(client_of(venue))
         await eventually(lambda: deribit.status().authenticated)
         yield venue, Call("r-1", "deribit.place_order", PRINCIPAL, Services(Environment.TESTNET, [deribit]))
@@ -69,6 +88,8 @@ def fields(refused: ValidationError) -> set[str]:
         ({"type": "market", "price": None, "display_amount": "1"}, "display_amount"),
         ({"display_amount": "11"}, "display_amount"),
         ({"type": "market", "price": None, "advanced": "implv"}, "advanced"),
+        ({"post_only": True, "advanced": "implv"}, "advanced"),
+        ({"type": "market", "price": None, "mmp": True}, "mmp"),
         ({"amount": 10}, "amount"),
         ({"amount": "0"}, "amount"),
         ({"amount": "1e1"}, "amount"),
@@ -106,6 +127,7 @@ def test_what_params_alone_show_wrong_names_its_field(changes: dict[str, Any], f
         {"post_only": True, "time_in_force": "good_til_cancelled"},
         {"display_amount": "10"},
         {"advanced": "implv"},
+        {"mmp": True},
     ],
 )
 def test_every_type_of_order_can_be_asked_for(changes: dict[str, Any]) -> None:
@@ -219,8 +241,13 @@ async def test_the_label_is_a_function_of_the_intent_alone() -> None:
         ({"reject_post_only": True}, {"post_only": False, "reject_post_only": False}),
         ({"type": "market", "price": None}, {"time_in_force": None, "price": None, "post_only": False}),
         ({"time_in_force": "fill_or_kill"}, {"time_in_force": "fill_or_kill"}),
-        (STOP | {"price": None}, {"trigger": "mark_price", "trigger_price": "59000", "time_in_force": None}),
+        (
+            STOP | {"price": None, "side": "sell"},
+            {"trigger": "mark_price", "trigger_price": "59000", "time_in_force": None},
+        ),
         ({"valid_until": "2026-08-22T03:50:45.199Z"}, {"valid_until": 1_787_370_645_199}),
+        ({"mmp": True}, {"mmp": True}),
+        ({}, {"mmp": None}),
     ],
 )
 async def test_what_is_sent_follows_from_what_is_asked(changes: dict[str, Any], sent: dict[str, Any]) -> None:
@@ -252,6 +279,55 @@ async def test_what_the_instrument_shows_wrong_is_denied(
         assert [(reason.field, reason.nearest) for reason in plan.denied] == reasons
         assert (plan.send is None) == bool(reasons)
         assert not venue.asked("private/buy")
+
+
+@pytest.mark.parametrize(
+    ("side", "type", "trigger", "price", "nearest"),
+    [
+        ("sell", "stop_market", "mark_price", "60000", None),
+        ("sell", "stop_market", "mark_price", "60000.5", "60000"),
+        ("sell", "stop_market", "index_price", "60010", "60009.5"),
+        ("buy", "stop_market", "mark_price", "60000", "60000.5"),
+        ("buy", "stop_market", "mark_price", "60000.5", None),
+        ("sell", "take_market", "mark_price", "60000", "60000.5"),
+        ("sell", "take_market", "index_price", "60010", "60010.5"),
+        ("buy", "take_market", "mark_price", "60000", None),
+        ("buy", "take_market", "mark_price", "61000", "60000"),
+        ("buy", "take_market", "last_price", "61000", None),
+    ],
+)
+async def test_a_trigger_waits_on_its_own_side_of_the_market(
+    side: str, type: str, trigger: str, price: str, nearest: str | None
+) -> None:
+    """Where nothing has traded yet there is no last price to be on a side of."""
+    asked = LIMIT | {"side": side, "type": type, "trigger": trigger, "trigger_price": price, "price": None}
+    async with calling() as (_, call):
+        plan = await place_order(call, params_of(PlaceOrder, **asked))
+        assert [(reason.field, reason.nearest) for reason in plan.denied] == (
+            [] if nearest is None else [("trigger_price", nearest)]
+        )
+
+
+async def test_an_option_may_wait_for_the_index_on_either_side() -> None:
+    for price in ("59000", "61000"):
+        asked = LIMIT | STOP | {"trigger": "index_price", "trigger_price": price, "price": None, "amount": "0.1"}
+        async with calling(public__get_instrument=instrument(**OPTION)) as (venue, call):
+            assert not (await place_order(call, params_of(PlaceOrder, **asked))).denied
+            assert not venue.asked("public/ticker")
+
+
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [
+        ("BTC-NOWHERE", "an instrument of this venue"),
+        ("BTC-7FEB25-100000-C", "an instrument that has not expired; this one did at 2025-02-07T08:00:00.000Z"),
+        ("BTC-25DEC99", "an instrument of this venue"),
+    ],
+)
+async def test_an_instrument_that_is_no_more_is_told_from_one_that_never_was(name: str, rule: str) -> None:
+    async with calling(public__get_instrument=Error(-32602)) as (_, call):
+        plan = await place_order(call, params_of(PlaceOrder, **(LIMIT | {"instrument_name": name})))
+        assert [reason.rule for reason in plan.denied] == [rule]
 
 
 @pytest.mark.parametrize("code", [-32602, 13020, 10020])
@@ -347,6 +423,44 @@ async def test_an_edit_of_an_order_in_volatility_stays_in_volatility() -> None:
         }
 
 
+@pytest.mark.parametrize(
+    ("order", "given", "sent"),
+    [
+        ({"mmp": True, "post_only": False}, {"price": "1"}, {"mmp": True, "post_only": False}),
+        ({"mmp": True}, {"mmp": False}, {"mmp": False, "price": "60000.5"}),
+        (
+            {"order_type": "stop_market", "price": "market_price", "trigger": "mark_price", "trigger_price": 59000.0}
+            | {"order_state": "untriggered", "direction": "sell", "post_only": False},
+            {"trigger_price": "59500"},
+            {"trigger_price": "59500", "price": None, "post_only": None, "reject_post_only": None},
+        ),
+        ({"is_secondary_oto": True, "post_only": False}, {"price": "1"}, {"post_only": None, "price": "1"}),
+        (
+            {"order_type": "trailing_stop", "price": "market_price", "trigger": "mark_price", "trigger_offset": 50.0}
+            | {"order_state": "untriggered", "post_only": False},
+            {"trigger_offset": "60"},
+            {"trigger_offset": "60", "amount": "10"},
+        ),
+    ],
+)
+async def test_an_edit_says_what_its_kind_of_order_takes(
+    order: dict[str, Any], given: dict[str, Any], sent: dict[str, Any]
+) -> None:
+    async with calling(private__get_order_state=ORDER | order) as (_, call):
+        plan = await edit_order(call, params_of(EditOrder, **EDIT, **given))
+        assert not plan.denied
+        assert {name: plan.wire["params"].get(name) for name in sent} == sent
+
+
+@pytest.mark.parametrize(("price", "nearest"), [("-0.0012", None), ("0", None), ("-0.00126", "-0.0013")])
+async def test_an_order_on_a_combo_is_edited_across_zero(price: str, nearest: str | None) -> None:
+    combo = OPTION | {"kind": "option_combo", "tick_size_steps": []}
+    async with calling(public__get_instrument=instrument(**combo), private__get_order_state=ORDER) as (_, call):
+        plan = await edit_order(call, params_of(EditOrder, **EDIT, price=price))
+        assert [reason.nearest for reason in plan.denied] == ([] if nearest is None else [nearest])
+        assert nearest is not None or plan.wire["params"]["price"] == price
+
+
 @pytest.mark.parametrize("state", ["filled", "cancelled", "rejected", "triggered"])
 async def test_only_an_open_order_is_edited(state: str) -> None:
     async with calling(private__get_order_state=ORDER | {"order_state": state}) as (_, call):
@@ -370,6 +484,14 @@ async def test_an_order_nobody_knows_is_not_edited() -> None:
         ({"trigger_price": "1"}, {}, ("trigger_price", None)),
         ({"trigger_offset": "1"}, {}, ("trigger_offset", None)),
         ({"price": "1"}, {"price": "market_price", "trigger": "mark_price", "trigger_price": 1.0}, ("price", None)),
+        ({"price": "0"}, {}, ("price", None)),
+        ({"mmp": True}, {"order_type": "stop_limit"}, ("mmp", None)),
+        ({"post_only": True}, {"advanced": "implv", "implv": 55.5}, ("post_only", None)),
+        (
+            {"trigger_price": "60500"},
+            {"order_type": "stop_market", "direction": "sell", "trigger": "mark_price", "trigger_price": 59000.0},
+            ("trigger_price", "60000"),
+        ),
     ],
 )
 async def test_an_edit_obeys_the_rules_of_its_order(
