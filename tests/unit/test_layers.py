@@ -25,7 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "rpc": {"errors", "clock", "ids", "logs"},
     "trading": {"errors", "clock", "ids", "logs", "rpc", "audit"},
     "transport": {"errors", "clock", "ids", "logs", "settings", "rpc"},
-    "venues": {"errors", "clock", "ids", "logs", "settings", "rpc", "trading", "analytics"},
+    "venues": {"errors", "clock", "ids", "logs", "settings", "rpc", "trading", "analytics", "calculation"},
     "calculation": {"errors", "rpc", "analytics"},
     "simulator": {"clock", "analytics"},
     "lag": {"clock"},
