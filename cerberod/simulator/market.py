@@ -23,8 +23,13 @@ HISTORY_START_MS: Final = 1_704_067_200_000  # 2024-01-01: nothing printed befor
 
 _Number = TypeVar("_Number", float, FloatArray)
 
+FUNDING_STEP_MS: Final = 300_000
+VOLATILITY_KNOT_MS: Final = 300_000
+# Distance of the volatility index's finest knots; between two of them it is a straight line.
+
 _FUNDING_DAMPENER = 0.00025
-_FUNDING_STEP_MS = 300_000
+_INDEX_YEARS = 30.0 / 365.0
+_INDEX_PREMIUM = 1.03  # over the volatility at the money: what the smile adds to a variance swap
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,8 @@ class _AssetPath:
         self.carry = SmoothNoise(key_of(*key, "carry"), 5 * DAY_MS)
         self.premium_fast = SmoothNoise(key_of(*key, "premium fast"), 600_000)
         self.premium_slow = SmoothNoise(key_of(*key, "premium slow"), 6 * HOUR_MS)
+        self.index_of_volatility = SmoothNoise(key_of(*key, "volatility index"), VOLATILITY_KNOT_MS)
+        self.index_of_volatility_slow = SmoothNoise(key_of(*key, "volatility index slow"), 3 * HOUR_MS)
         self.volume_key = key_of(*key, "volume")
         self.base_shift = 0.0
         self.moves: list[tuple[int, float]] = []
@@ -100,6 +107,20 @@ class Market:
             log = log + np.where(times >= since_ms, shift, 0.0)
         return np.round(kind.level * np.exp(log), kind.decimals)
 
+    def index_at(self, asset: str, times_ms: IntArray) -> FloatArray:
+        """Return the index price at moments far apart, in any order."""
+        path, kind = self._paths[asset], ASSETS[asset]
+        knot, rest = np.divmod(np.asarray(times_ms, dtype=np.int64), KNOT_MS)
+
+        def along(brownian: BrownianPath) -> FloatArray:
+            low = brownian.points(knot)
+            return low + (brownian.points(knot + 1) - low) * (rest / KNOT_MS)
+
+        log = self._mix(kind, along(self._common), along(path.own)) + path.base_shift
+        for since_ms, shift in path.moves:
+            log = log + np.where(times_ms >= since_ms, shift, 0.0)
+        return np.round(kind.level * np.exp(log), kind.decimals)
+
     @staticmethod
     def _mix(kind: Asset, common: _Number, own: _Number) -> _Number:
         share = kind.common_share
@@ -114,6 +135,13 @@ class Market:
         """Return the forward of each expiry: the index grown at one carry for all, so no calendar trade is free."""
         years = np.maximum(np.asarray(expiries_ms, dtype=np.float64) - time_ms, 0.0) / YEAR_MS
         return np.round(self.index(asset, time_ms) * np.exp(self._carry(asset, time_ms) * years), 2 + _extra(asset))
+
+    def forward_at(self, asset: str, times_ms: IntArray, expiries_ms: IntArray) -> FloatArray:
+        """Return forwards at moments far apart, in any order, each for its expiry."""
+        times = np.asarray(times_ms, dtype=np.float64)
+        carry = ASSETS[asset].carry * (1.0 + 0.25 * self._paths[asset].carry.at(times))
+        years = np.maximum(expiries_ms - times, 0.0) / YEAR_MS
+        return np.round(self.index_at(asset, times_ms) * np.exp(carry * years), 2 + _extra(asset))
 
     def forward_at_knots(self, asset: str, knots: IntArray, expiries_ms: IntArray) -> FloatArray:
         """Return forwards at knots, in any order, each for its expiry (the two arguments broadcast)."""
@@ -140,17 +168,26 @@ class Market:
         premium = float(self.premium(asset, np.array([time_ms], dtype=np.float64))[0])
         return round(self.index(asset, time_ms) * (1.0 + premium), 2 + _extra(asset))
 
+    def perpetual_at(self, asset: str, times_ms: IntArray) -> FloatArray:
+        """Return the perpetual's mark price at moments far apart, in any order."""
+        marks = self.index_at(asset, times_ms) * (1.0 + self.premium(asset, times_ms))
+        return np.round(marks, 2 + _extra(asset))
+
     def perpetual_at_knots(self, asset: str, first: int, last: int) -> FloatArray:
         """Return the perpetual's mark price at each knot."""
         times = np.arange(first, last + 1, dtype=np.int64) * KNOT_MS
         marks = self.index_at_knots(asset, first, last) * (1.0 + self.premium(asset, times))
         return np.round(marks, 2 + _extra(asset))
 
+    def funding_rates(self, asset: str, times_ms: FloatArray | IntArray) -> FloatArray:
+        """Return the funding rate for 8 hours at each moment: the premium beyond a dead zone."""
+        premium = self.premium(asset, times_ms)
+        return premium - np.clip(premium, -_FUNDING_DAMPENER, _FUNDING_DAMPENER)
+
     def funding(self, asset: str, time_ms: int) -> Funding:
-        """Return the funding rates at a moment: the premium beyond a dead zone."""
-        times = time_ms - np.arange(0, 8 * HOUR_MS, _FUNDING_STEP_MS, dtype=np.float64)
-        premium = self.premium(asset, times)
-        rates = premium - np.clip(premium, -_FUNDING_DAMPENER, _FUNDING_DAMPENER)
+        """Return the funding rates at a moment."""
+        times = time_ms - np.arange(0, 8 * HOUR_MS, FUNDING_STEP_MS, dtype=np.float64)
+        rates = self.funding_rates(asset, times)
         return Funding(current=round(float(rates[0]), 8), mean_8h=round(float(rates.mean()), 8))
 
     # Volatility
@@ -173,6 +210,14 @@ class Market:
         shifted = phi * np.asarray(moneyness, dtype=np.float64) + kind.skew
         total = 0.5 * theta * (1.0 + kind.skew * (shifted - kind.skew) + np.sqrt(shifted**2 + 1.0 - kind.skew**2))
         return np.sqrt(total / t)
+
+    def volatility_index(self, asset: str, times_ms: IntArray) -> FloatArray:
+        """Return the 30-day volatility index in percent, unrounded: near the surface at the money, a little above."""
+        times = np.asarray(times_ms, dtype=np.float64)
+        at_the_money = self.volatility(asset, times, np.full(len(times), _INDEX_YEARS), np.zeros(len(times)))
+        path = self._paths[asset]
+        noise = 0.0006 * path.index_of_volatility.at(times) + 0.006 * path.index_of_volatility_slow.at(times)
+        return 100.0 * _INDEX_PREMIUM * at_the_money * (1.0 + noise)
 
     # Activity
 

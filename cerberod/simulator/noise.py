@@ -72,6 +72,20 @@ class BrownianPath:
         offset = first - 2 * start
         return out[offset : offset + last - first + 1]
 
+    def points(self, index: IntArray) -> FloatArray:
+        """Return the path at some knots far apart, in any order: what `knots` says there, without all between."""
+        wanted = [np.unique(index)]
+        for _ in range(_TOP_LEVEL):
+            wanted.append(np.unique(np.concatenate((wanted[-1] >> 1, (wanted[-1] + 1) >> 1))))
+        values = _COARSE_DEVIATION * gaussian(self._keys[_TOP_LEVEL], wanted[_TOP_LEVEL])
+        for level in range(_TOP_LEVEL - 1, -1, -1):
+            here, above = wanted[level], wanted[level + 1]
+            left = values[np.searchsorted(above, here >> 1)]
+            right = values[np.searchsorted(above, (here + 1) >> 1)]
+            between = 0.5 * (left + right) + self._deviation[level] * gaussian(self._keys[level], here >> 1)
+            values = np.where(here & 1, between, left)
+        return values[np.searchsorted(wanted[0], index)]
+
     def at(self, time_ms: float) -> float:
         """Return the path at one moment."""
         knot, rest = divmod(time_ms, KNOT_MS)

@@ -9,10 +9,11 @@ from cerberod.simulator.deribit.instruments import (
     listed_at,
     model_listing,
     option,
+    parse_dated_name,
     parse_option_name,
     perpetuals,
 )
-from cerberod.simulator.market import DAY_MS, Market
+from cerberod.simulator.market import DAY_MS, HISTORY_START_MS, Market
 from cerberod.simulator.timing import MarketTime
 
 _SETTLEMENT_HOUR_MS = 8 * 3_600_000
@@ -25,6 +26,7 @@ class Catalogue:
         self._market = market
         self._time = time
         self._recorded = {coin: _recorded_listing(chain) for coin, chain in chains.items()}
+        self._recorded_ms = {coin: chain.time_ms for coin, chain in chains.items()}
         self._day = -1
         self._live: dict[str, Instrument] = {}
 
@@ -54,6 +56,28 @@ class Catalogue:
             for i in self.live().values()
             if currency in ("any", i.currency) and (kind in (None, "any") or kind == i.kind)
         ]
+
+    def settled(self, currency: str, day_ms: int) -> list[Instrument]:
+        """Return what was settled at an 08:00: perpetuals and futures, then the options that were delivered."""
+        listed = [i for i in perpetuals() if i.currency == currency and i.created_ms < day_ms]
+        for coin in INVERSE_COINS:
+            if coin == currency:
+                listed += [i for i in self._listed(coin, day_ms - 1) if not i.option or i.expiry_ms == day_ms]
+        return listed
+
+    def expired(self, name: str) -> Instrument | None:
+        """Return an instrument that lived once; None for a live one, or one that never was."""
+        parsed = parse_dated_name(name)
+        if parsed is None or parsed[0] not in INVERSE_COINS or not HISTORY_START_MS < parsed[1] <= self._time.now_ms():
+            return None
+        return next((i for i in self._listed(parsed[0], parsed[1] - 1) if i.name == name), None)
+
+    def _listed(self, coin: str, at_ms: int) -> list[Instrument]:
+        """Return the dated instruments of a coin that were listed at a moment."""
+        recorded = self._recorded.get(coin)
+        if recorded is not None and at_ms >= self._recorded_ms[coin]:
+            return [i for i in recorded if i.expiry_ms > at_ms]
+        return self._model(coin, at_ms)
 
     def _model(self, coin: str, now_ms: int) -> list[Instrument]:
         return list(model_listing(coin, now_ms, lambda time_ms: self._market.index(coin, time_ms)))

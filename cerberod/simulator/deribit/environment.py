@@ -22,8 +22,11 @@ from cerberod.simulator.deribit.params import Params
 from cerberod.simulator.deribit.private import METHODS as TRADING
 from cerberod.simulator.deribit.public import METHODS as PUBLIC
 from cerberod.simulator.deribit.public import Call, Method
+from cerberod.simulator.deribit.public_trades import METHODS as PUBLIC_TRADES
 from cerberod.simulator.deribit.reports import ACCOUNT_READS, ORDER_READS
+from cerberod.simulator.deribit.series import METHODS as SERIES
 from cerberod.simulator.deribit.session import WEBSOCKET_ONLY, Session
+from cerberod.simulator.deribit.settlements import METHODS as SETTLEMENTS
 from cerberod.simulator.deribit.spoiling import Way
 from cerberod.simulator.deribit.spoiling import serve as serve_spoiled
 from cerberod.simulator.deribit.subscriptions import METHODS as CHANNEL_METHODS
@@ -39,7 +42,9 @@ _RIGHTS: Final[dict[str, tuple[str, str]]] = (
     | dict.fromkeys(ORDER_READS, ("trade", "read"))
     | dict.fromkeys(ACCOUNT_READS, ("account", "read"))
 )
-_METHODS: Final[dict[str, Method]] = PUBLIC | TRADING | ORDER_READS | ACCOUNT_READS
+_METHODS: Final[dict[str, Method]] = (
+    PUBLIC | PUBLIC_TRADES | SERIES | SETTLEMENTS | TRADING | ORDER_READS | ACCOUNT_READS
+)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ NEVER_MS: Final = 32_503_708_800_000
 _EXPIRY_HOUR_MS = 8 * 3_600_000
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _OPTION_NAME = re.compile(r"^([A-Z]+)-(\d{1,2})([A-Z]{3})(\d{2})-(\d+)-([CP])$")
+_DATED_NAME = re.compile(r"^([A-Z]+(?:_[A-Z]+)?)-(\d{1,2})([A-Z]{3})(\d{2})(?:-[\dd]+-[CP])?$")
 _ANY_NAME = re.compile(r"^[A-Z0-9]{2,10}(_[A-Z0-9]{2,10})?(-[A-Z0-9_d]+){0,3}$")
 
 _COIN_IDS = {"BTC": 1_000_033, "ETH": 1_000_034, "SOL": 1_000_051, "XRP": 1_000_052}
@@ -186,16 +187,42 @@ def expiry_code(expiry_ms: int) -> str:
     return f"{moment.day}{_MONTHS[moment.month - 1]}{moment.year % 100:02d}"
 
 
+def date_of(time_ms: int) -> str:
+    """Write a day as 2026-12-25."""
+    return datetime.fromtimestamp(time_ms / 1000, UTC).date().isoformat()
+
+
+def settled_at(now_ms: int) -> int:
+    """Return the last 08:00 UTC that is not after a moment."""
+    return now_ms - (now_ms - _EXPIRY_HOUR_MS) % DAY_MS
+
+
+def parse_dated_name(name: str) -> tuple[str, int] | None:
+    """Read what stands before the expiry, and the expiry (ms), in a name of a future or an option; else None."""
+    found = _DATED_NAME.match(name)
+    if found is None:
+        return None
+    expiry_ms = _expiry(found[2], found[3], found[4])
+    return None if expiry_ms is None else (found[1], expiry_ms)
+
+
+def _expiry(day: str, month: str, year: str) -> int | None:
+    if month not in _MONTHS:
+        return None
+    try:
+        moment = datetime(2000 + int(year), _MONTHS.index(month) + 1, int(day), 8, tzinfo=UTC)
+    except ValueError:
+        return None
+    return int(moment.timestamp() * 1000)
+
+
 def parse_option_name(name: str) -> tuple[str, int, float, bool] | None:
     """Read coin, expiry (ms), strike and whether it is a call from an inverse option's name; None if it is none."""
     found = _OPTION_NAME.match(name)
-    if found is None or found[3] not in _MONTHS:
+    if found is None:
         return None
-    try:
-        moment = datetime(2000 + int(found[4]), _MONTHS.index(found[3]) + 1, int(found[2]), 8, tzinfo=UTC)
-    except ValueError:
-        return None
-    return found[1], int(moment.timestamp() * 1000), float(found[5]), found[6] == "C"
+    expiry_ms = _expiry(found[2], found[3], found[4])
+    return None if expiry_ms is None else (found[1], expiry_ms, float(found[5]), found[6] == "C")
 
 
 # Contract rules

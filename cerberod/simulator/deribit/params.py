@@ -92,6 +92,16 @@ class Params:
             raise invalid(name, f"value must be <= {high}")
         return value
 
+    def resolution(self, allowed: Sequence[str]) -> str:
+        """Return a candle's width; a whole number may be written as a number."""
+        value = self.raw.get("resolution")
+        text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+        if text is None:
+            raise invalid("resolution", "value required")
+        if text not in allowed:
+            raise invalid("resolution", "invalid value")
+        return str(text)
+
     def flag(self, name: str) -> bool | None:
         value = self.raw.get(name)
         if value is None or isinstance(value, bool):

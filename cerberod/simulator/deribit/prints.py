@@ -7,7 +7,7 @@ recording does not tell them.
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
@@ -51,6 +51,8 @@ class UserPrint(NamedTuple):
     amount: float
     buy: bool
     sequence: int
+    more: Mapping[str, object] | None = None
+    """What the public record of this trade has besides: `combo_id`, `legs` and the like."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,16 @@ class _OptionGrid:
     buy: BoolArray
     happens: BoolArray
 
+    def prints(self, row: int, picked: BoolArray, sequence: IntArray) -> Prints:
+        """Return one instrument's prints at the picked hours."""
+        return Prints(
+            time_ms=self.time_ms[row][picked],
+            price=self.price[row][picked],
+            amount=self.amount[row][picked],
+            buy=self.buy[row][picked],
+            sequence=sequence[picked],
+        )
+
 
 class Tape:
     """Public prints as one environment sees them: the model's, and its own users'."""
@@ -99,18 +111,41 @@ class Tape:
         """Forget all user trades."""
         self._user.clear()
 
+    def more(self, name: str, sequence: int) -> Mapping[str, object]:
+        """Return what a user's trade tells besides the common fields."""
+        found = next((t.more for t in self._user.get(name, ()) if t.sequence == sequence), None)
+        return found or {}
+
+    def last_user_trade_ms(self, name: str) -> int | None:
+        """Return when a user last traded an instrument; None if nobody has."""
+        trades = self._user.get(name)
+        return trades[-1].time_ms if trades else None
+
+    def of_all(self, instruments: Sequence[Instrument], start_ms: int, end_ms: int) -> list[tuple[Instrument, Prints]]:
+        """Return the prints of many instruments, those without any left out; options are reckoned all at once."""
+        found = [(i, self.between(i, start_ms, end_ms)) for i in instruments if not self._quiet(i)]
+        groups: dict[tuple[str, bool], list[Instrument]] = {}
+        for instrument in instruments:
+            if self._quiet(instrument):
+                groups.setdefault((instrument.coin, instrument.linear), []).append(instrument)
+        for options in groups.values():
+            found += self._quiet_prints(options, start_ms, end_ms)
+        return [(instrument, prints) for instrument, prints in found if len(prints)]
+
+    def _quiet(self, instrument: Instrument) -> bool:
+        """Tell whether an instrument is an option nobody here traded."""
+        return instrument.option and instrument.name not in self._user
+
     def between(self, instrument: Instrument, start_ms: int, end_ms: int) -> Prints:
         """Return the prints with start <= time <= end, never beyond the present."""
         end_ms = min(end_ms, self._quotes.now_ms())
         start_ms = max(start_ms, HISTORY_START_MS, instrument.created_ms)
-        if end_ms < start_ms:
+        if end_ms < start_ms or instrument.combo or self._quotes.recorded(instrument):
             model = _EMPTY
-        elif not instrument.option:
-            model = self._future(instrument, start_ms, end_ms)
-        elif self._quotes.chain(instrument.coin) is None:
+        elif instrument.option:
             model = self._option(instrument, start_ms, end_ms)
         else:
-            model = _EMPTY
+            model = self._future(instrument, start_ms, end_ms)
         own = [t for t in self._user.get(instrument.name, ()) if start_ms <= t.time_ms <= end_ms]
         return _merge(model, own) if own else model
 
@@ -143,83 +178,89 @@ class Tape:
         hours = np.arange(start_ms // HOUR_MS, end_ms // HOUR_MS + 1, dtype=np.int64)
         grid = self._option_grid([instrument], hours)
         happens = grid.happens[0] & (grid.time_ms[0] >= start_ms) & (grid.time_ms[0] <= end_ms)
-        return Prints(
-            time_ms=grid.time_ms[0][happens],
-            price=grid.price[0][happens],
-            amount=grid.amount[0][happens],
-            buy=grid.buy[0][happens],
-            sequence=hours[happens] - HISTORY_START_MS // HOUR_MS,
-        )
+        return grid.prints(0, happens, hours - HISTORY_START_MS // HOUR_MS)
 
     def _option_grid(self, instruments: Sequence[Instrument], hours: IntArray) -> "_OptionGrid":
-        """Return the possible print of each option of one coin in each hour: one row for each instrument."""
-        market, coin = self._quotes.market, instruments[0].coin
-        keys = np.array([[key_of(market.seed, i.name)] for i in instruments], dtype=np.uint64)
-        expiry = np.array([[i.expiry_ms] for i in instruments], dtype=np.int64)
-        strike = np.array([[i.strike] for i in instruments])
-        calls = np.array([[i.is_call] for i in instruments])
+        """Return the possible print of each option of one group in each hour: one row for each instrument."""
+        keys = np.array([[key_of(self._quotes.market.seed, i.name)] for i in instruments], dtype=np.uint64)
         knots_an_hour = HOUR_MS // KNOT_MS
         knots = hours * knots_an_hour + (uniform(keys, hours) * knots_an_hour).astype(np.int64)
-        times = knots * KNOT_MS
-        forward = market.forward_at_knots(coin, knots, expiry)
-        years = np.maximum(expiry - times, 0) / YEAR_MS
-        moneyness = np.log(strike / forward)
-        sigma = market.volatility(coin, times.astype(np.float64), years, moneyness)
-        distance = np.abs(moneyness) / (sigma * np.sqrt(np.maximum(years, 1e-6)))
-        value = black_price(forward, strike, years, np.round(sigma, 4), calls) / forward
+        value, distance = self._values(instruments, knots)
         price = _on_grid(instruments[0].grid, value)
         lots = np.maximum(1.0, np.round(-np.log(uniform(keys ^ np.uint64(2), hours)) * 25.0))
         return _OptionGrid(
-            time_ms=times,
+            time_ms=knots * KNOT_MS,
             price=price,
             amount=np.round(lots * float(instruments[0].lot), 8),
             buy=uniform(keys ^ np.uint64(3), hours) < 0.5,
             happens=(uniform(keys ^ np.uint64(1), hours) < 0.6 * np.exp(-0.7 * distance)) & (price > 0),
         )
 
+    def option_values(self, instruments: Sequence[Instrument], knots: IntArray) -> FloatArray:
+        """Return the mark of each option of one group at each knot: one row for each instrument."""
+        return self._values(instruments, np.broadcast_to(knots, (len(instruments), len(knots))))[0]
+
+    def _values(self, instruments: Sequence[Instrument], knots: IntArray) -> tuple[FloatArray, FloatArray]:
+        """Return marks in price units, and how many deviations each strike lies from its forward."""
+        market, coin = self._quotes.market, instruments[0].coin
+        expiry = np.array([[i.expiry_ms] for i in instruments], dtype=np.int64)
+        strike = np.array([[i.strike] for i in instruments])
+        calls = np.array([[i.is_call] for i in instruments])
+        times = knots * KNOT_MS
+        forward = market.forward_at_knots(coin, knots, expiry)
+        years = np.maximum(expiry - times, 0) / YEAR_MS
+        moneyness = np.log(strike / forward)
+        sigma = market.volatility(coin, times.astype(np.float64), years, moneyness)
+        distance = np.abs(moneyness) / (sigma * np.sqrt(np.maximum(years, 1e-6)))
+        value = black_price(forward, strike, years, np.round(sigma, 4), calls)
+        return (value if instruments[0].linear else value / forward), distance
+
     # Aggregates
 
     def statistics(self, instruments: Sequence[Instrument]) -> dict[str, Statistics]:
         """Return each instrument's figures of the last 24 hours, and its last price (looked for in two days)."""
         out: dict[str, Statistics] = {}
-        quiet: dict[str, list[Instrument]] = {}
+        quiet: dict[tuple[str, bool], list[Instrument]] = {}
         for instrument in instruments:
             row = self._quotes.recorded_row(instrument.name)
             if row is not None:
                 out[instrument.name] = _recorded_statistics(row)
-            elif instrument.option and instrument.name not in self._user:
-                quiet.setdefault(instrument.coin, []).append(instrument)
+            elif self._quiet(instrument):
+                quiet.setdefault((instrument.coin, instrument.linear), []).append(instrument)
             else:
                 now_ms = self._quotes.now_ms()
                 out[instrument.name] = self._reckon(instrument, self.between(instrument, now_ms - 2 * DAY_MS, now_ms))
-        for coin, options in quiet.items():
-            out |= self._quiet_options(coin, options)
+        for options in quiet.values():
+            out |= self._quiet_options(options)
         return out
 
-    def _quiet_options(self, coin: str, options: list[Instrument]) -> dict[str, Statistics]:
-        """Return the figures of options nobody here traded, all at once."""
-        if self._quotes.chain(coin) is not None:
-            return dict.fromkeys((o.name for o in options), _NOTHING)
+    def _quiet_options(self, options: list[Instrument]) -> dict[str, Statistics]:
+        """Return the figures of options of one group that nobody here traded, all at once."""
         now_ms = self._quotes.now_ms()
-        hours = np.arange((now_ms - 2 * DAY_MS) // HOUR_MS, now_ms // HOUR_MS + 1, dtype=np.int64)
-        grid = self._option_grid(options, hours)
-        created = np.array([[o.created_ms] for o in options], dtype=np.int64)
-        happens = grid.happens & (grid.time_ms <= now_ms) & (grid.time_ms >= np.maximum(created, now_ms - 2 * DAY_MS))
-        out: dict[str, Statistics] = {}
-        for row, option in enumerate(options):
-            picked = happens[row]
-            if not picked.any():
-                out[option.name] = _NOTHING
-                continue
-            prints = Prints(
-                grid.time_ms[row][picked],
-                grid.price[row][picked],
-                grid.amount[row][picked],
-                grid.buy[row][picked],
-                hours[picked],
-            )
+        out = dict.fromkeys((option.name for option in options), _NOTHING)
+        for option, prints in self._quiet_prints(options, now_ms - 2 * DAY_MS, now_ms):
             out[option.name] = self._reckon(option, prints)
         return out
+
+    def _quiet_prints(self, options: list[Instrument], start_ms: int, end_ms: int) -> list[tuple[Instrument, Prints]]:
+        """Return the model's prints of options of one group, those without any left out."""
+        end_ms = min(end_ms, self._quotes.now_ms())
+        start_ms = max(start_ms, HISTORY_START_MS)
+        if end_ms < start_ms or self._quotes.recorded(options[0]):
+            return []
+        hours = np.arange(start_ms // HOUR_MS, end_ms // HOUR_MS + 1, dtype=np.int64)
+        grid = self._option_grid(options, hours)
+        created = np.array([[o.created_ms] for o in options], dtype=np.int64)
+        happens = grid.happens & (grid.time_ms <= end_ms) & (grid.time_ms >= np.maximum(created, start_ms))
+        sequence = hours - HISTORY_START_MS // HOUR_MS
+        return [
+            (options[row], grid.prints(row, happens[row], sequence))
+            for row in np.flatnonzero(happens.any(axis=1)).tolist()
+        ]
+
+    def coins(self, instrument: Instrument, prints: Prints) -> float:
+        """Return the volume of prints in coins."""
+        return float(self._volumes(instrument, prints.price, prints.amount)[0].sum())
 
     def _reckon(self, instrument: Instrument, recent: Prints) -> Statistics:
         if len(recent) == 0:
@@ -243,7 +284,7 @@ class Tape:
         self, instrument: Instrument, prices: FloatArray, amounts: FloatArray
     ) -> tuple[FloatArray, FloatArray]:
         """Return volume in coins and in dollars (for options the premium)."""
-        if instrument.option:
+        if instrument.option and not instrument.linear:
             return amounts, amounts * prices * self._quotes.index(instrument.coin)
         if instrument.linear:
             return amounts, amounts * prices

@@ -7,17 +7,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from cerberod.simulator.deribit import trades, views
+from cerberod.simulator.deribit import views
 from cerberod.simulator.deribit.exchange import CURRENCIES, Exchange
-from cerberod.simulator.deribit.instruments import Instrument, well_formed
+from cerberod.simulator.deribit.instruments import INVERSE_COINS, Instrument, well_formed
 from cerberod.simulator.deribit.params import Params
 from cerberod.simulator.deribit.wire import VenueError, invalid
-from cerberod.simulator.market import ASSETS, DAY_MS, HISTORY_START_MS
+from cerberod.simulator.market import ASSETS, DAY_MS
 
 VERSION: Final = "1.2.26"
 KINDS: Final = ("future", "option", "spot", "future_combo", "option_combo", "any", "combo")
+INDEX_QUOTES: Final = ("usd", "usdc", "usdt")
 _DEPTHS = (1, 5, 10, 20, 50, 100, 1_000, 10_000)
-_RESOLUTIONS = ("1", "3", "5", "10", "15", "30", "60", "120", "180", "360", "720")
+_RESOLUTIONS = ("1", "3", "5", "10", "15", "30", "60", "120", "180", "360", "720", "1D")
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,15 @@ def selected(call: Call) -> list[Instrument]:
     """Return the live instruments a currency and a kind name."""
     currency = call.params.currency((*CURRENCIES, "any"))
     return call.exchange.catalogue.select(currency, call.params.choice("kind", KINDS))
+
+
+def window_of(call: Call) -> tuple[int, int]:
+    """Return the required `start_timestamp` and `end_timestamp`."""
+    start_ms = call.params.required_integer("start_timestamp")
+    end_ms = call.params.required_integer("end_timestamp")
+    if start_ms > end_ms:
+        raise invalid("start_timestamp", "invalid value")
+    return start_ms, end_ms
 
 
 def get_time(call: Call) -> int:
@@ -106,8 +116,18 @@ def _expirations(call: Call, currency: str, kinds: tuple[str, ...]) -> dict[str,
     return out
 
 
+_COINS = {  # currency: long name, coin type, network, decimals
+    "BTC": ("Bitcoin", "BITCOIN", "BTC", 8),
+    "ETH": ("Ethereum", "ETHER", "ETH", 6),
+    "USDC": ("USD Coin", "USDC", "ETH", 6),
+    "USDT": ("Tether USD", "USDT", "ETH", 6),
+    "SOL": ("Solana", "SOL", "SOL", 9),
+    "XRP": ("XRP", "XRP", "XRP", 6),
+    "EURR": ("StablR Euro", "EURR", "ETH", 6),
+}
+
+
 def get_currencies(_call: Call) -> list[dict[str, Any]]:
-    details = {"BTC": ("Bitcoin", "BITCOIN", 8), "ETH": ("Ethereum", "ETHER", 6), "USDC": ("USD Coin", "USDC", 6)}
     return [
         {
             "currency": currency,
@@ -116,12 +136,17 @@ def get_currencies(_call: Call) -> list[dict[str, Any]]:
             "min_confirmations": 1,
             "min_withdrawal_fee": 0.0001,
             "withdrawal_fee": 0.0001,
-            "withdrawal_priorities": [],
-            "network_currency": "ETH" if currency == "USDC" else currency,
+            "withdrawal_priorities": [
+                {"value": 0.15, "name": "very_low"},
+                {"value": 1.5, "name": "very_high"},
+            ]
+            if currency == "BTC"
+            else [],
+            "network_currency": network,
             "network_fee": 0.0001,
             "decimals": decimals,
         }
-        for currency, (long, coin_type, decimals) in details.items()
+        for currency, (long, coin_type, network, decimals) in _COINS.items()
     ]
 
 
@@ -146,67 +171,46 @@ def get_book_summary_by_instrument(call: Call) -> list[dict[str, Any]]:
 
 def index_names() -> list[str]:
     """Return all index names."""
-    return [f"{coin.lower()}_{quote}" for coin in ASSETS for quote in ("usd", "usdc")]
+    return [f"{coin.lower()}_{quote}" for coin in ASSETS for quote in INDEX_QUOTES]
 
 
-def get_index_price_names(call: Call) -> list[Any]:
-    if call.params.flag("extended"):
-        return [
-            {"name": n, "future_combo_creation_enabled": False, "option_combo_creation_enabled": False}
-            for n in index_names()
-        ]
-    return list(index_names())
-
-
-def get_index_price(call: Call) -> dict[str, float]:
+def index_coin(call: Call) -> str:
+    """Return the coin whose index `index_name` names."""
     name = call.params.required_text("index_name")
     if name not in index_names():
         raise invalid("index_name", "invalid value")
-    price = call.exchange.quotes.index(name.partition("_")[0].upper())
+    return name.partition("_")[0].upper()
+
+
+def get_index_price_names(call: Call) -> list[Any]:
+    if not call.params.flag("extended"):
+        return list(index_names())
+    combos = {f"{coin.lower()}_usd" for coin in INVERSE_COINS}
+    return [
+        {"name": name, "future_combo_creation_enabled": name in combos, "option_combo_creation_enabled": name in combos}
+        for name in index_names()
+    ]
+
+
+def get_supported_index_names(call: Call) -> list[Any]:
+    wanted = call.params.choice("type", ("all", "spot", "derivative"), "all")
+    shown = {"all": INDEX_QUOTES, "spot": ("usdc", "usdt"), "derivative": ("usd", "usdc")}[wanted or "all"]
+    names = [name for name in index_names() if name.partition("_")[2] in shown]
+    return [row for row in get_index_price_names(call) if (row["name"] if isinstance(row, dict) else row) in names]
+
+
+def get_index_price(call: Call) -> dict[str, float]:
+    price = call.exchange.quotes.index(index_coin(call))
     return {"index_price": price, "estimated_delivery_price": price}
 
 
 async def get_tradingview_chart_data(call: Call) -> dict[str, Any]:
     instrument = instrument_of(call)
-    start_ms = call.params.required_integer("start_timestamp")
-    end_ms = call.params.required_integer("end_timestamp")
-    resolution = call.params.raw.get("resolution")
-    text = str(resolution) if isinstance(resolution, int) and not isinstance(resolution, bool) else resolution
-    if text is None:
-        raise invalid("resolution", "value required")
-    if text != "1D" and text not in _RESOLUTIONS:
-        raise invalid("resolution", "invalid value")
-    if start_ms > end_ms:
-        raise invalid("start_timestamp", "invalid value")
+    start_ms, end_ms = window_of(call)
+    text = call.params.resolution(_RESOLUTIONS)
     step_ms = DAY_MS if text == "1D" else int(text) * 60_000
     columns = await call.exchange.tape.candles(instrument, start_ms, end_ms, step_ms)
     return {**columns, "status": "ok" if columns["ticks"] else "no_data"}
-
-
-def get_last_trades_by_instrument(call: Call) -> dict[str, Any]:
-    """Return public trades: from `start_timestamp` on, or else the latest."""
-    instrument, p = instrument_of(call), call.params
-    count = p.within("count", 10, 1, 1_000)
-    now_ms = call.exchange.quotes.now_ms()
-    start_ms, end_ms = p.integer("start_timestamp"), p.integer("end_timestamp")
-    sorting = p.choice("sorting", ("asc", "desc", "default"), "default")
-    newest_first = sorting == "desc" or (sorting == "default" and start_ms is None)
-    stop_ms = now_ms if end_ms is None else min(end_ms, now_ms)
-    begin_ms = stop_ms - trades.window_ms(instrument) if start_ms is None else max(start_ms, HISTORY_START_MS)
-    cut = stop_ms - begin_ms > trades.window_ms(instrument)
-    if cut and newest_first:
-        begin_ms = stop_ms - trades.window_ms(instrument)
-    elif cut:
-        stop_ms = begin_ms + trades.window_ms(instrument)
-    prints = call.exchange.tape.between(instrument, begin_ms, stop_ms)
-    keep = prints.sequence >= (p.integer("start_seq", 0) or 0)
-    last_seq = p.integer("end_seq")
-    if last_seq is not None:
-        keep &= prints.sequence <= last_seq
-    positions = keep.nonzero()[0].tolist()
-    picked = (positions[::-1] if newest_first else positions)[:count]
-    found = trades.records(call.exchange, instrument, prints, picked)
-    return {"trades": found, "has_more": cut or len(positions) > count}
 
 
 METHODS: Final[dict[str, Method]] = {
@@ -225,7 +229,6 @@ METHODS: Final[dict[str, Method]] = {
     "public/get_book_summary_by_instrument": get_book_summary_by_instrument,
     "public/get_index_price": get_index_price,
     "public/get_index_price_names": get_index_price_names,
+    "public/get_supported_index_names": get_supported_index_names,
     "public/get_tradingview_chart_data": get_tradingview_chart_data,
-    "public/get_last_trades_by_instrument": get_last_trades_by_instrument,
-    "public/get_last_trades_by_instrument_and_time": get_last_trades_by_instrument,
 }

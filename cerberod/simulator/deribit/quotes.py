@@ -5,6 +5,7 @@ are used as they are; once the market has moved, its forwards move with the inde
 and marks and quotes are recomputed.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -16,12 +17,13 @@ from cerberod.analytics.black import Convention, OptionGreeks, black_76
 from cerberod.analytics.implied import implied_volatility
 from cerberod.simulator.chain import Chain, Row
 from cerberod.simulator.deribit.instruments import Instrument, TickGrid, parse_option_name
-from cerberod.simulator.market import YEAR_MS, Market
+from cerberod.simulator.market import ASSETS, DAY_MS, YEAR_MS, Market
 from cerberod.simulator.matching import Level
-from cerberod.simulator.noise import FloatArray, key_of, uniform
+from cerberod.simulator.noise import FloatArray, IntArray, key_of, uniform
 from cerberod.simulator.timing import MarketTime
 
 _REFRESH_MS = 250
+_MONTH_MS = 30 * DAY_MS
 _LEVELS = {"option": 6, "future": 40}
 
 
@@ -62,6 +64,7 @@ class Quotes:
         self._chains = chains
         self._recorded_at = time.now_ms() if chains else 0
         self._forwards = {coin: _forwards_by_expiry(chain) for coin, chain in chains.items()}
+        self._volatility_scale = {coin: self._scale_of(chain) for coin, chain in chains.items() if coin in ASSETS}
 
     @property
     def market(self) -> Market:
@@ -96,9 +99,23 @@ class Quotes:
         """Return the recording of a coin, moved or not."""
         return self._chains.get(coin)
 
+    def recorded(self, instrument: Instrument) -> bool:
+        """Tell whether an instrument is an option of a recorded chain, moved or not."""
+        return instrument.option and not instrument.linear and instrument.coin in self._chains
+
     def index(self, coin: str) -> float:
         """Return the index price."""
         return self._market.index(coin, self.moment())
+
+    def volatility_index(self, coin: str, times_ms: IntArray) -> FloatArray:
+        """Return the 30-day volatility index in percent; a recorded chain sets its level."""
+        return self._market.volatility_index(coin, times_ms) * self._volatility_scale.get(coin, 1.0)
+
+    def _scale_of(self, chain: Chain) -> float:
+        """Return how far the recording's volatility at the money, 30 days out, lies from the model's."""
+        month = np.array([_MONTH_MS / YEAR_MS])
+        model = float(self._market.volatility(chain.currency, chain.time_ms, month, np.zeros(1))[0])
+        return at_the_money_pct(chain, _MONTH_MS) / (100.0 * model)
 
     # Marks
 
@@ -227,6 +244,23 @@ def _forwards_by_expiry(chain: Chain) -> dict[int, float]:
         if parsed is not None:
             from_rows.setdefault(parsed[1], []).append(row["underlying_price"])
     return {expiry_ms: float(median(prices)) for expiry_ms, prices in from_rows.items()}
+
+
+def at_the_money_pct(chain: Chain, tenor_ms: int) -> float:
+    """Return the recording's volatility at the money for a tenor, in percent: total variance, linear in time."""
+    nearest: dict[int, tuple[float, float]] = {}
+    for name, row in chain.rows.items():
+        parsed = parse_option_name(name)
+        if parsed is not None and row["mark_iv"] > 0:
+            distance = abs(math.log(parsed[2] / row["underlying_price"]))
+            nearest[parsed[1]] = min(nearest.get(parsed[1], (math.inf, 0.0)), (distance, row["mark_iv"]))
+    tenors = sorted(nearest)
+    if not tenors:
+        return 0.0
+    times = np.array([expiry_ms - chain.time_ms for expiry_ms in tenors], dtype=np.float64)
+    variances = np.array([nearest[expiry_ms][1] ** 2 for expiry_ms in tenors]) * times
+    inside = min(max(float(tenor_ms), times[0]), times[-1])
+    return math.sqrt(float(np.interp(inside, times, variances)) / inside)
 
 
 def implied_pct(instrument: Instrument, prices: Sequence[Decimal | None], mark: Mark) -> list[float]:
