@@ -41,7 +41,8 @@ LEGS = [
     for each in OPEN
 ]
 LEGS = [{name: leg[name] for name in leg if name not in ("type", "open_interest")} for leg in LEGS]
-WINDOW = {"start": "2026-08-21T00:00:00Z", "end": "2026-08-21T06:00:00Z", "resolution": "60"}
+SPAN = {"start": "2026-08-21T00:00:00Z", "end": "2026-08-21T06:00:00Z"}
+WINDOW = {**SPAN, "resolution": "60"}
 
 EXAMPLES: dict[str, dict[str, Any]] = {
     "admin.get_status": {},
@@ -189,6 +190,12 @@ async def test_a_required_field_that_is_missing_or_wrong_is_named(
 
 
 @pytest.mark.parametrize(
+    "deribit.get_dvol_history": {"currency": "BTC", **WINDOW, "resolution": "3600"},
+    "deribit.get_funding_history": {**PERPETUAL, **SPAN},
+    "deribit.get_funding_rate": {**PERPETUAL, **SPAN},
+    "deribit.get_historical_volatility": {"currency": "BTC"},
+    "deribit.get_last_trades": {**PERPETUAL, **SPAN, "count": 20},
+    "deribit.get_settlements": {"currency": "BTC", "type": "settlement", "count": 5},
     "method", [each for each in methods() if each.effect.value != "read"], ids=lambda each: each.name
 )
 async def test_a_field_that_no_method_has_is_named(shared_daemon: Daemon, method: Method) -> None:

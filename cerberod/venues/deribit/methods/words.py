@@ -1,5 +1,6 @@
 """Parameters that several methods share, in Deribit's own words."""
 
+from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, ValidationInfo
@@ -9,6 +10,9 @@ InstrumentName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9]{2,10}$"), Field(examples=["BTC"])]
 CurrencyOrAny = Annotated[str, StringConstraints(pattern=r"^([A-Z0-9]{2,10}|any)$"), Field(examples=["BTC"])]
 IndexName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,40}$"), Field(examples=["btc_usd"])]
+PerpetualName = Annotated[
+    str, StringConstraints(pattern=r"^[A-Z0-9_]{2,32}-PERPETUAL$"), Field(examples=["BTC-PERPETUAL"])
+]
 OrderId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 Label = Annotated[str, StringConstraints(pattern=r"^[ -~]{1,64}$")]
 KindName = Literal["future", "option", "spot", "future_combo", "option_combo"]
@@ -23,3 +27,17 @@ def alone(name: str | None, info: ValidationInfo) -> str | None:
     if name is not None and (info.data.get("currency") or info.data.get("kind")):
         raise PydanticCustomError("scope", "given without currency and kind, which the instrument already decides")
     return name
+
+
+def after_start(end: datetime | None, info: ValidationInfo) -> datetime | None:
+    """Refuse a window that ends before it begins."""
+    start = info.data.get("start")
+    if end is not None and start is not None and end <= start:
+        raise PydanticCustomError("window", "later than start")
+    return end
+
+
+def one_scope(instrument_name: str | None, currency: str | None) -> None:
+    """Refuse what is about both an instrument and a currency, or about neither."""
+    if (instrument_name is None) == (currency is None):
+        raise PydanticCustomError("which", "either instrument_name or currency")
