@@ -7,6 +7,8 @@ average's warm-up, and its last item belongs to the input's last.
 from enum import StrEnum
 from typing import assert_never
 
+import numpy as np
+
 from cerberod.analytics.arrays import FloatArray
 from cerberod.analytics.recursion import recursion
 from cerberod.analytics.windows import moving_ramp, moving_sum
@@ -79,5 +81,5 @@ def wilder(x: FloatArray, period: int) -> FloatArray:
 
 
 def _seeded(x: FloatArray, period: int, weight: float) -> FloatArray:
-    seed = x[..., :period].sum(axis=-1) / period
+    seed = np.add.reduce(x[..., :period], axis=-1) / period
     return recursion(x[..., period:], 1.0 - weight, weight, seed, remember=True)

@@ -13,6 +13,9 @@ from cerberod.analytics import arrays
 from cerberod.analytics.arrays import LARGEST, FloatArray
 from cerberod.errors import AnalyticsRefused
 
+_least, _most = np.minimum.reduce, np.maximum.reduce
+"""The methods `min` and `max` without their wrapping; `count_nonzero` below stands for `all` for the same reason."""
+
 
 class Bars(NamedTuple):
     """Checked bars: positive, finite, of one length, `low <= close <= high` in each."""
@@ -56,7 +59,7 @@ def _floats(field: str, value: ArrayLike) -> FloatArray:
 def prices(field: str, value: ArrayLike, least: int = 1) -> FloatArray:
     """Return a series of at least `least` finite prices above zero, oldest first."""
     out = _floats(field, value)
-    if out.ndim == 1 and out.size >= max(1, least) and out.min() >= 1.0 / LARGEST and out.max() <= LARGEST:
+    if out.ndim == 1 and out.size >= max(1, least) and _least(out) >= 1.0 / LARGEST and _most(out) <= LARGEST:
         return out
     return arrays.series(field, arrays.positive(field, out), least=least)
 
@@ -68,10 +71,10 @@ def bars(high: ArrayLike, low: ArrayLike, close: ArrayLike, least: int = 1) -> B
         h.ndim == 1
         and h.shape == lo.shape == c.shape
         and h.size >= max(1, least)
-        and lo.min() >= 1.0 / LARGEST
-        and h.max() <= LARGEST
-        and (lo <= c).all()
-        and (c <= h).all()
+        and _least(lo) >= 1.0 / LARGEST
+        and _most(h) <= LARGEST
+        and np.count_nonzero(lo <= c) == c.size
+        and np.count_nonzero(c <= h) == c.size
     ):
         return Bars(h, lo, c)
     h, lo, c = (prices(field, x, least) for field, x in (("high", h), ("low", lo), ("close", c)))

@@ -116,7 +116,8 @@ def macd(close: ArrayLike, fast: int = 12, slow: int = 26, signal: int = 9) -> M
     if fast >= slow:
         raise AnalyticsRefused("fast", "must be below slow")
     x = prices("close", close, slow + signal - 1)
-    difference = exponential(x[slow - fast :], fast) - exponential(x, slow)
+    difference = exponential(x[slow - fast :], fast)
+    difference -= exponential(x, slow)
     smoothed = average(Average.EMA, difference, signal)
     difference = difference[signal - 1 :]
     return Macd(Line(difference, x.size), Line(smoothed, x.size), Line(difference - smoothed, x.size))

@@ -22,7 +22,8 @@ from statsmodels.tsa.stattools import coint
 
 from cerberod.analytics import exposure, garch, implied, indicators, pairs
 from cerberod.analytics.black import black_76
-from cerberod.analytics.chain import YEAR_MS, OptionChain, make_chain
+from cerberod.analytics.chain import YEAR_MS, DealerSign, OptionChain, make_chain
+from cerberod.analytics.lines import Line
 
 BARS = 10_000
 EXPIRIES, STRIKES = 14, 77
@@ -108,7 +109,7 @@ def implied_volatility(source: np.random.Generator) -> Contest:
 def gamma_profile(source: np.random.Generator) -> Contest:
     chain = _chain(source)
     grid = exposure.spot_grid(chain.spot, count=LEVELS)
-    root, sign = np.sqrt(chain.years) * chain.volatility, chain.sign(exposure.DealerSign.LONG_CALLS_SHORT_PUTS)
+    root, sign = np.sqrt(chain.years) * chain.volatility, chain.sign(DealerSign.LONG_CALLS_SHORT_PUTS)
 
     def ours() -> Floats:
         return exposure.gamma_profile(chain, grid).net
@@ -158,7 +159,7 @@ def indicator(name: str) -> Callable[[np.random.Generator], Contest]:
         high, low, close, _ = _bars(source)
         given = (close,) if takes == "close" else (high, low, close)
         mine, theirs = ours(*given), rival(*given)
-        lines = [mine] if isinstance(mine, indicators.Line) else [getattr(mine, each) for each in mine.__slots__]
+        lines = [mine] if isinstance(mine, Line) else [getattr(mine, each) for each in mine.__slots__]
         for line, other in zip(lines, theirs if isinstance(theirs, list | tuple) else [theirs], strict=True):
             _agree(line.tail, other[-line.tail.size :])
         return Contest(lambda: ours(*given), lambda: rival(*given))
