@@ -99,7 +99,7 @@ def vanna_charm(p: told.GexParams) -> told.VannaCharm:
 
 def max_pain(p: told.PainParams) -> told.Pains:
     return told.Pains(
-        definition="The strike where open interest times intrinsic value is least, quote currency; of equals the lowest.",
+        definition="The strike where open interest times intrinsic value is least; of equal strikes the lowest.",
         by_expiry=[
             told.Pain(
                 **_of(p.chain, each.expiry_ms),

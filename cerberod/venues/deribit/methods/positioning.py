@@ -55,10 +55,10 @@ class Profile(told.Profile, OfChain):
 
 @method("deribit.get_dealer_gamma_profile", cost=20, deadline=Deadline.ANALYTICS)
 async def get_dealer_gamma_profile(call: Call, params: GetProfile) -> Profile:
-    """Return dealers' gamma exposure re-evaluated on a grid of spot levels, and its flips.
+    """Return dealers' gamma exposure on a grid of spot levels, and its flips.
 
-    Forwards move in proportion to spot and each strike keeps its volatility; flips are interpolated between levels, and
-    there may be none or several. What dealers hold is an assumption.
+    Gammas are re-evaluated at each level: forwards move in proportion to spot and each strike keeps its volatility.
+    Flips are interpolated between levels; there may be none or several. What dealers hold is an assumption.
     """
     return Profile(**await analysed(call, params, told.PROFILE))
 
@@ -104,7 +104,7 @@ class OpenInterest(told.OpenInterest, OfChain):
 
 @method("deribit.get_open_interest", cost=5, deadline=Deadline.ANALYTICS)
 async def get_open_interest(call: Call, params: GetOpenInterest) -> OpenInterest:
-    """Return open interest by strike, by expiry and by moneyness, calls and puts apart.
+    """Return open interest by strike, expiry and moneyness, calls and puts apart.
 
     In coins; notional at the spot price. Moneyness is strike over the forward of the option's expiry.
     """
