@@ -121,11 +121,11 @@ class Bench:
         child = self.stack.enter_context(Child(arguments, {}, core, self.folder))
         return Server(child, child.ready()["port"], 0, headers or {})
 
-    def start_daemon(self, arguments: list[str], *, keys: bool) -> Server:
-        """Start a daemon on a folder of its own."""
+    def start_daemon(self, arguments: list[str], *, keys: bool, **settings: str) -> Server:
+        """Start a daemon on a folder of its own; further settings by their names."""
         token = secrets.token_urlsafe(32)
         folder = Path(tempfile.mkdtemp(dir=self.folder))
-        environment = self.daemon_environment(folder, token, keys=keys)
+        environment = self.daemon_environment(folder, token, keys=keys) | settings
         child = self.stack.enter_context(Child([*arguments, "serve"], environment, self.server_core, folder))
         ready = child.ready()
         return Server(child, ready["port"], ready["http_port"], _headers(token))
