@@ -5,7 +5,7 @@ The last page is asked for no more than is still wanted, so that its token conti
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Generic, Protocol, TypeVar
 
 from anyio.lowlevel import checkpoint
@@ -22,6 +22,9 @@ class Dated(Protocol):
     @property
     def at(self) -> datetime: ...
 
+
+_STRAY = timedelta(minutes=1)
+"""Rows of one event stand within moments of each other, and not in their order."""
 
 T = TypeVar("T", bound=Dated)
 Page = tuple[list[T], str | None]
@@ -76,7 +79,7 @@ async def fetch_listing(
             raise BadVenueData(VENUE, "result.continuation", "another one for every page")
         token = older
         found += [row for row in rows if (start is None or row.at >= start) and (end is None or row.at <= end)]
-        if start is not None and any(row.at < start for row in rows):
+        if start is not None and any(row.at < start - _STRAY for row in rows):
             token = None
         if token is None or not rows or len(found) >= count:
             break

@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from cerberod.errors import InvalidParams
+from cerberod.clock import from_ms
 from cerberod.venues.deribit.client import Deribit
+from cerberod.venues.deribit.paging import Progress, check_cost
 from cerberod.venues.deribit.wire.market import Candle, candles
 
 _MINUTE_MS = 60_000
@@ -23,6 +24,7 @@ LONG_PAGE = 1000
 """A page of at least this many bars that does not reach its start was cut by the venue rather than by history."""
 MOST = 20_000
 
+_METHOD = "public/get_tradingview_chart_data"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -48,28 +50,24 @@ def count_bars(start_ms: int, end_ms: int, step_ms: int) -> int:
 async def fetch_candles(deribit: Deribit, instrument_name: str, start_ms: int, end_ms: int, resolution: str) -> Found:
     """Read all bars that open within the window, oldest first. Raises `InvalidParams` for a window too large."""
     step_ms = RESOLUTIONS[resolution]
-    if (bars := count_bars(start_ms, end_ms, step_ms)) > MOST:
-        rule = f"at most {MOST} bars; this window has {bars} and would cost {-(-bars // PAGE)} requests"
-        raise InvalidParams([{"field": "start", "rule": rule}])
+    check_cost(count_bars(start_ms, end_ms, step_ms), MOST, PAGE, "bars")
+    progress = Progress(_METHOD)
     found: dict[int, Candle] = {}
     as_of: datetime | None = None
-    pages = 0
     page_end = end_ms
     while True:
         page_start = max(start_ms, page_end - (PAGE - 1) * step_ms)
         window = {"start_timestamp": page_start, "end_timestamp": page_end}
-        answer = await deribit.read(
-            "public/get_tradingview_chart_data",
-            {"instrument_name": instrument_name, **window, "resolution": resolution},
-        )
-        pages += 1
+        asked = {"instrument_name": instrument_name, **window, "resolution": resolution}
+        answer = await deribit.read(_METHOD, asked)
         as_of = as_of or answer.stamp()
         page = {tick: bar for tick, bar in candles(answer.result).items() if start_ms <= tick <= page_end}
+        progress.page(len(page), from_ms(min(page)) if page else None)
         # A younger page is the fresher one: its bar stays where two pages tell of the same.
         found = page | found
         page_end = _older(page, page_start, step_ms)
         if page_end < start_ms or (found and not page):
-            return Found(as_of, [found[tick] for tick in sorted(found)], pages)
+            return Found(as_of, [found[tick] for tick in sorted(found)], progress.pages)
 
 
 def _older(page: Iterable[int], page_start: int, step_ms: int) -> int:

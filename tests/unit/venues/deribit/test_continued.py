@@ -13,16 +13,17 @@ from cerberod.venues.deribit.wire.series import Settlement, settlements
 from tests.support.deribit_venue import client_of, scripted
 
 NOON = 1_787_356_800_000
+DAY_MS = 86_400_000
 METHOD = "public/get_last_settlements_by_currency"
 LISTING = Listing(METHOD, {"currency": "BTC"}, 100, settlements)
 Answer = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 def row(number: int) -> dict[str, Any]:
-    """The settlement so many steps back; ten of them share a moment."""
+    """The settlement so many steps back; ten of them share a day."""
     return {
         "type": "settlement",
-        "timestamp": NOON - number // 10 * 1000,
+        "timestamp": NOON - number // 10 * DAY_MS,
         "instrument_name": f"N{number}",
         "mark_price": 3578.16,
         "index_price": 3796.43,
@@ -64,7 +65,7 @@ def stepped(first: int, last: int) -> list[str]:
 
 
 def back(steps: int) -> datetime:
-    return from_ms(NOON - steps * 1000)
+    return from_ms(NOON - steps * DAY_MS)
 
 
 @pytest.mark.parametrize("ending", [None, "", "none"])
