@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -25,10 +26,11 @@ from cerberod.ids import Environment
 from cerberod.logs import setup_logging
 from cerberod.rpc.dispatch import Phase
 from cerberod.sdnotify import notify
-from cerberod.settings import LogFormat, Secret, Settings, UpstreamSettings, new_token
+from cerberod.settings import LogFormat, Secret, Settings, Sources, UpstreamSettings, new_token
 from cerberod.settings.upstreams import UPSTREAMS
 from cerberod.state import LocalDoor, StateRefused, local_door, open_state
 from cerberod.stopping import Stop
+from cerberod.trading.recording import Recorder
 from cerberod.transport.descriptors import Wire, claim_stdio
 from cerberod.transport.stdio import Ending, StdioSession, stdio_principal
 from cerberod.venues.venue import Venue
@@ -55,9 +57,9 @@ class Ready:
     """Where the simulator of this run takes orders; None on real venues."""
 
 
-def serve(settings: Settings, chains: tuple[Path, ...], announce: Callable[[Ready], None]) -> int:
+def serve(sources: Sources, settings: Settings, chains: tuple[Path, ...], announce: Callable[[Ready], None]) -> int:
     """Run the daemon until it is told to stop; return its exit code. Raises `StartRefused`."""
-    return _run(_serve, settings, chains, announce)
+    return _run(_serve, settings, sources, chains, announce)
 
 
 def stdio(settings: Settings, environment: Environment, bot_tag: str, chains: tuple[Path, ...]) -> int:
@@ -133,17 +135,19 @@ def _upstreams_of(simulator: "Simulator") -> Iterator[UpstreamSettings]:
             )
 
 
-async def _serve(daemon: Daemon, chains: tuple[Path, ...], announce: Callable[[Ready], None]) -> int:
+async def _serve(daemon: Daemon, sources: Sources, chains: tuple[Path, ...], announce: Callable[[Ready], None]) -> int:
     # Listeners and metrics are of no use to a daemon on stdio, whose start they would slow down.
     from prometheus_client.core import Metric
 
     from cerberod import vitals
     from cerberod.lag import LoopLag
     from cerberod.metrics import Metrics
+    from cerberod.reloading import Reloading
     from cerberod.transport.auth import Authenticator, FailureTracker
     from cerberod.transport.http import HttpListener, ParameterRefused, Views
     from cerberod.transport.readiness import PROBE_DEADLINE_S, Probe, Probed
     from cerberod.transport.websocket import WebSocketListener
+    from cerberod.watchdog import Watchdog
 
     settings, stop = daemon.settings, Stop()
     listen, limits = settings.listen, settings.limits
@@ -216,6 +220,25 @@ async def _serve(daemon: Daemon, chains: tuple[Path, ...], announce: Callable[[R
                     )
                     async with _bound(websocket, "PORT", listen.host, listen.port):
                         daemon.sessions = websocket.sessions
+                        assert daemon.recorder is not None
+                        reloading = Reloading(
+                            settings,
+                            sources,
+                            authenticator,
+                            lambda found: token_digests(found, local_token),
+                            websocket,
+                            daemon.recorder,
+                            daemon.sink,
+                        )
+                        core.start_soon(reloading.run)
+                        stop.reload = reloading.ask
+                        if settings.systemd.watchdog_s is not None:
+                            watchdog = Watchdog(
+                                settings.systemd.watchdog_s,
+                                partial(_record_age_s, daemon.recorder),
+                                partial(notify, settings.systemd.notify_socket),
+                            )
+                            core.start_soon(watchdog.run, daemon.clock)
                         stop.starting = None
                         dispatcher.phase = Phase.READY
                         door = LocalDoor(_url("ws", listen.host, websocket.port), local_token)
@@ -298,6 +321,11 @@ def _not_free(setting: str, host: str, port: int, error: OSError) -> StartRefuse
     return StartRefused(f"{host}:{port} cannot be listened on ({reason}); set {setting} to a free port")
 
 
+def _record_age_s(recorder: Recorder) -> float:
+    found = recorder.statistics()
+    return found.lag_s if found.healthy else 0.0
+
+
 def _tell_ready(daemon: Daemon, port: int, http_port: int, announce: Callable[[Ready], None]) -> None:
     settings, listen = daemon.settings, daemon.settings.listen
     log.info("ready", extra={"event": "ready", "port": port, "http_port": http_port})
@@ -318,8 +346,8 @@ def token_digests(settings: Settings, local_token: str) -> dict[str, tuple[bytes
     """
     tokens = settings.tokens
     named = {
-        "testnet": (tokens.testnet,),
-        "mainnet": (tokens.mainnet,),
+        "testnet": (tokens.testnet, tokens.testnet_old),
+        "mainnet": (tokens.mainnet, tokens.mainnet_old),
         "admin": (tokens.admin, Secret(local_token)),
     }
     return {

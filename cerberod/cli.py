@@ -74,10 +74,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _serve(options: argparse.Namespace) -> int:
     from cerberod import app
+    from cerberod.settings import Sources
 
-    settings = _load_settings(sim=options.sim)
+    sources = Sources(sim=options.sim)
+    settings = _configured(sources.load)
     try:
-        return app.serve(settings, tuple(options.sim_chain), _announce)
+        return app.serve(sources, settings, tuple(options.sim_chain), _announce)
     except app.StartRefused as refusal:
         raise Stop(str(refusal), EX_CONFIG) from None
 

@@ -49,12 +49,17 @@ class Redactor:
     """Replaces known secrets in text, however JSON or a URL writes them."""
 
     def __init__(self, secrets: Iterable[Secret]) -> None:
-        forms = set()
+        self._needles: list[bytes] = []
+        self.learn(secrets)
+
+    def learn(self, secrets: Iterable[Secret]) -> None:
+        """Replace these too from now on; what was once secret stays so."""
+        forms = set(self._needles)
         for secret in secrets:
             text = secret.reveal()
-            forms |= {text, orjson.dumps(text)[1:-1].decode(), quote(text, safe="")}
+            forms |= {form.encode() for form in (text, orjson.dumps(text)[1:-1].decode(), quote(text, safe="")) if form}
         # Longest first: a secret that holds another one must not leave its own rest behind.
-        self._needles = [form.encode() for form in sorted(forms, key=len, reverse=True) if form]
+        self._needles = sorted(forms, key=len, reverse=True)
         self._shortest = min(map(len, self._needles), default=0)
 
     def holds_secret(self, data: bytes) -> bool:
@@ -369,6 +374,12 @@ class CallerLog:
         self._sink.put(head[:-1] + self._tail)
 
 
+def set_level(level: LogLevel) -> None:
+    """Log from this level on; what other packages say, from warnings on at least."""
+    log.setLevel(_LEVELS[level])
+    logging.getLogger().setLevel(max(logging.WARNING, _LEVELS[level]))
+
+
 def setup_logging(
     level: LogLevel = LogLevel.INFO,
     format: LogFormat = LogFormat.JSON,
@@ -382,8 +393,7 @@ def setup_logging(
     root = logging.getLogger()
     before = (root.level, log.level)
     root.addHandler(handler)
-    log.setLevel(_LEVELS[level])
-    root.setLevel(max(logging.WARNING, _LEVELS[level]))
+    set_level(level)
     logging.captureWarnings(True)
     hooks = (sys.excepthook, threading.excepthook, sys.unraisablehook)
     sys.excepthook = _uncaught

@@ -1,4 +1,4 @@
-"""How the daemon hears that it is to stop."""
+"""How the daemon hears from the outside: that it is to stop, or to read its settings again."""
 
 import asyncio
 import logging
@@ -12,15 +12,17 @@ from anyio.abc import TaskStatus
 log = logging.getLogger("cerberod")
 
 STOPPING = (signal.SIGTERM, signal.SIGINT)
-IGNORED = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+IGNORED = (signal.SIGUSR1, signal.SIGUSR2)
 
 
 class Stop:
-    """Hears the signals that end the daemon; ignores those that a terminal or a log rotation may send."""
+    """Hears the signals that end the daemon or have it reload; ignores those that a log rotation may send."""
 
     def __init__(self) -> None:
         self.requested = anyio.Event()
         self.hurry = anyio.Event()
+        self.reload: Callable[[], object] | None = None
+        """What SIGHUP asks for; without it, as on stdio, the signal is ignored."""
         self.starting: anyio.CancelScope | None = anyio.CancelScope()
         """Cancelled when a start is given up; None once there is nothing to give up but to stop in order."""
 
@@ -43,7 +45,10 @@ class Stop:
             _set_handler(signal.SIG_IGN)
 
     def _take(self, number: signal.Signals) -> None:
-        if number in IGNORED:
+        if number is signal.SIGHUP and self.reload is not None:
+            self.reload()
+            return
+        if number not in STOPPING:
             log.info("signal ignored", extra={"signal": number.name})
             return
         log.info("asked to stop", extra={"signal": number.name})
@@ -55,5 +60,5 @@ class Stop:
 
 
 def _set_handler(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
-    for number in (*STOPPING, *IGNORED):
+    for number in (*STOPPING, signal.SIGHUP, *IGNORED):
         signal.signal(number, handler)

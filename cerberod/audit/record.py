@@ -42,6 +42,8 @@ class EventKind(StrEnum):
     """A call was answered with an error; nothing was sent."""
     ADMIN = "admin"
     """The operator changed something by hand."""
+    RELOAD = "reload"
+    """Tokens and log level were read again, or refused as they stood."""
     START = "start"
     STOP = "stop"
     REPAIR = "repair"

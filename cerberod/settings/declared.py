@@ -117,6 +117,20 @@ class Tokens(Group):
     mainnet: Secret | None = _setting(
         rules.TOKEN, None, "Bearer token whose sessions live on mainnet.", name="MAINNET_TOKEN", secret=True
     )
+    testnet_old: Secret | None = _setting(
+        rules.TOKEN,
+        None,
+        "A second testnet token that is still let in, while bots move to the first.",
+        name="TESTNET_TOKEN_OLD",
+        secret=True,
+    )
+    mainnet_old: Secret | None = _setting(
+        rules.TOKEN,
+        None,
+        "A second mainnet token that is still let in, while bots move to the first.",
+        name="MAINNET_TOKEN_OLD",
+        secret=True,
+    )
     admin: Secret | None = _setting(
         rules.TOKEN,
         None,
@@ -125,6 +139,10 @@ class Tokens(Group):
         secret=True,
     )
     throwaway: bool = False
+
+    def all(self) -> tuple[Secret | None, ...]:
+        """Return every token there is a place for."""
+        return (self.testnet, self.testnet_old, self.mainnet, self.mainnet_old, self.admin)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ _OWN_PREFIXES = tuple(
     )
 )
 _HMAC_KEY = "AUDIT_HMAC_KEY"
+_TOKENS = ("TESTNET_TOKEN", "TESTNET_TOKEN_OLD", "MAINNET_TOKEN", "MAINNET_TOKEN_OLD", "ADMIN_TOKEN")
 
 
 class SettingsError(Exception):
@@ -108,7 +109,7 @@ class Settings:
 
     def secrets(self) -> tuple[Secret, ...]:
         """Return every secret value, for whoever has to keep them out of sight."""
-        found = [self.tokens.testnet, self.tokens.mainnet, self.tokens.admin, self.audit.hmac_key, self.client.token]
+        found = [*self.tokens.all(), self.audit.hmac_key, self.client.token]
         for upstream in UPSTREAMS:
             hidden = [key.field for key in upstream.keys if not key.public]
             for environment in Environment:
@@ -118,17 +119,41 @@ class Settings:
 
     def describe(self) -> list[Row]:
         """Return what is set, from where, and which name feeds which environment."""
-        groups = (self.tokens, self.listen, None, self.audit, self.health, self.log, self.limits, self.client)
         rows = []
-        for kind, group in zip(GROUPS, groups, strict=True):
+        for kind, group in zip(GROUPS, self._groups(), strict=True):
             for attribute, setting in kind.declared():
-                value = self.state_dir if group is None else getattr(group, attribute)
+                value = _of(group, attribute)
                 origin = self.origins.get(setting.name, Origin.DEFAULT)
                 rows.append(Row(kind.__name__.lower(), setting.name, _shown(value), origin))
         for upstream in UPSTREAMS:
             for environment in Environment:
                 rows += self._describe_upstream(self.upstreams[upstream.name, environment])
         return rows
+
+    def changed(self, other: "Settings") -> list[str]:
+        """Return the names of what another reading says differently; of a venue or provider, its name."""
+        names = []
+        for kind, mine, theirs in zip(GROUPS, self._groups(), other._groups(), strict=True):
+            names += [
+                setting.name for attribute, setting in kind.declared() if _of(mine, attribute) != _of(theirs, attribute)
+            ]
+        for key, upstream in self.upstreams.items():
+            if upstream != other.upstreams[key]:
+                names.append(f"{upstream.name} {upstream.environment}")
+        return names
+
+    def _groups(self) -> tuple[Group | Path, ...]:
+        # In the order of GROUPS; the group of the state directory is the directory itself.
+        return (
+            self.tokens,
+            self.listen,
+            self.state_dir,
+            self.audit,
+            self.health,
+            self.log,
+            self.limits,
+            self.client,
+        )
 
     def _describe_upstream(self, upstream: UpstreamSettings) -> list[Row]:
         group = f"{upstream.name} {upstream.environment}"
@@ -162,6 +187,51 @@ def all_settings() -> list[tuple[str, str, list[Setting]]]:
     return found
 
 
+class Sources:
+    """Where the daemon's configuration comes from, kept so that it can be read again while the daemon runs.
+
+    Secrets leave the environment when this is made, so that no child process inherits them; what the environment said
+    cannot change in a running process and is remembered. Credentials and the file are read anew each time.
+    """
+
+    def __init__(
+        self,
+        environ: MutableMapping[str, str] | None = None,
+        env_file: Path | None = Path(".env"),
+        *,
+        sim: bool = False,
+        needs_token: bool = True,
+        admits: bool = True,
+    ) -> None:
+        """Remember what the environment says.
+
+        With `sim`, addresses and keys of venues and the place of the audit file are not read: nothing real is touched
+        by a simulation. Without `needs_token` the daemon may start for one caller who needs none (stdio). A program
+        that `admits` nobody, because it only reads what a daemon left, has no use for tokens.
+        """
+        source = os.environ if environ is None else environ  # noqa: TID251 - the one place
+        self._declared = {each.name: each for _, _, group in all_settings() for each in group}
+        self._environ = dict(source)
+        self._env_file = env_file
+        self._sim, self._needs_token, self._admits = sim, needs_token, admits
+        forget(source, lambda name: name == "NOTIFY_SOCKET" or self._secret(name))
+
+    def load(self) -> Settings:
+        """Read, check and freeze the configuration. Raises SettingsError."""
+        gathered = gather(
+            self._environ,
+            self._env_file,
+            known={name: each.empty_is_a_value for name, each in self._declared.items()},
+            secret=self._secret,
+            own=lambda name: name.startswith(_OWN_PREFIXES),
+        )
+        ambient = {name: self._environ.get(name, "") for name in _AMBIENT}
+        return _Loading(gathered, ambient, self._sim).run(needs_token=self._needs_token, admits=self._admits)
+
+    def _secret(self, name: str) -> bool:
+        return name in self._declared and self._declared[name].secret
+
+
 def load_settings(
     environ: MutableMapping[str, str] | None = None,
     env_file: Path | None = Path(".env"),
@@ -170,24 +240,8 @@ def load_settings(
     needs_token: bool = True,
     admits: bool = True,
 ) -> Settings:
-    """Read, check and freeze the configuration; afterwards the secrets are gone from the environment.
-
-    With `sim`, addresses and keys of venues and the place of the audit file are not read: nothing real is touched by a
-    simulation. Without `needs_token` the daemon may start for one caller who needs none (stdio). A
-    program that `admits` nobody, because it only reads what a daemon left, has no use for tokens. Raises SettingsError.
-    """
-    source = os.environ if environ is None else environ  # noqa: TID251 - the one place
-    declared = {each.name: each for _, _, group in all_settings() for each in group}
-    gathered = gather(
-        source,
-        env_file,
-        known={name: each.empty_is_a_value for name, each in declared.items()},
-        secret=lambda name: name in declared and declared[name].secret,
-        own=lambda name: name.startswith(_OWN_PREFIXES),
-    )
-    ambient = {name: source.get(name, "") for name in _AMBIENT}
-    forget(source, lambda name: name == "NOTIFY_SOCKET" or (name in declared and declared[name].secret))
-    return _Loading(gathered, ambient, sim).run(needs_token=needs_token, admits=admits)
+    """Read the configuration once, as `Sources` describes. Raises SettingsError."""
+    return Sources(environ, env_file, sim=sim, needs_token=needs_token, admits=admits).load()
 
 
 _AMBIENT = ("STATE_DIRECTORY", "XDG_STATE_HOME", "HOME", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
@@ -293,11 +347,15 @@ class _Loading:
         tokens = self.read(Tokens)
         given = self.gathered.given
         if self.sim:
-            if "MAINNET_TOKEN" in given:
-                self._problem("MAINNET_TOKEN", "must not be given to a simulation (--sim)")
+            for name in ("MAINNET_TOKEN", "MAINNET_TOKEN_OLD"):
+                if name in given:
+                    self._problem(name, "must not be given to a simulation (--sim)")
             if "TESTNET_TOKEN" not in given:
                 tokens = replace(tokens, testnet=Secret(new_token()), throwaway=True)
-        elif needs_token and "TESTNET_TOKEN" not in given and "MAINNET_TOKEN" not in given:
+        lonely = [name for name in ("TESTNET_TOKEN", "MAINNET_TOKEN") if name + "_OLD" in given and name not in given]
+        for name in lonely:
+            self._problem(name, f"must be given with {name}_OLD")
+        if not self.sim and not lonely and needs_token and "TESTNET_TOKEN" not in given and "MAINNET_TOKEN" not in given:
             self._problem("TESTNET_TOKEN", "must be given, or MAINNET_TOKEN (cerberod token new makes one)")
         return tokens
 
@@ -349,7 +407,7 @@ class _Loading:
 
     def _tell_equal_secrets(self) -> None:
         seen: dict[str, str] = {}
-        for name in ("TESTNET_TOKEN", "MAINNET_TOKEN", "ADMIN_TOKEN", _HMAC_KEY):
+        for name in (*_TOKENS, _HMAC_KEY):
             given = self.gathered.given.get(name)
             if given is None:
                 continue
@@ -393,6 +451,10 @@ class _Loading:
         micro, process = self.ambient["WATCHDOG_USEC"], self.ambient["WATCHDOG_PID"]
         watched = micro.isdigit() and int(micro) > 0 and process in ("", str(os.getpid()))
         return Systemd(self.ambient["NOTIFY_SOCKET"] or None, int(micro) / 1e6 if watched else None)
+
+
+def _of(group: Group | Path, attribute: str) -> object:
+    return group if isinstance(group, Path) else getattr(group, attribute)
 
 
 def _shown(value: object) -> str:

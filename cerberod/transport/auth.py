@@ -10,7 +10,7 @@ import hmac
 import re
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qsl
 
 from cerberod.ids import Environment
@@ -32,6 +32,8 @@ class Identity:
     scopes: frozenset[str]
     audit_of: frozenset[Environment]
     """The environments whose records it may read."""
+    token: bytes = field(default=b"", repr=False, compare=False)
+    """Digest of the very token that was shown, by which a session is found when its token is withdrawn."""
 
 
 IDENTITIES: Mapping[str, Identity] = {
@@ -45,7 +47,18 @@ class Authenticator:
     """The table of tokens. Each name may have several at once, so that a token can be replaced without a gap."""
 
     def __init__(self, tokens: Mapping[str, Iterable[bytes]]) -> None:
-        self._entries = [(digest, IDENTITIES[name]) for name, digests in tokens.items() for digest in digests]
+        self._entries: list[tuple[bytes, Identity]] = []
+        self.replace(tokens)
+
+    def replace(self, tokens: Mapping[str, Iterable[bytes]]) -> None:
+        """Know these tokens from now on and no others."""
+        self._entries = [
+            (digest, replace(IDENTITIES[name], token=digest)) for name, digests in tokens.items() for digest in digests
+        ]
+
+    def holds(self, token: bytes) -> bool:
+        """Tell whether the token with this digest is still in the table."""
+        return any(digest == token for digest, _ in self._entries)
 
     def identify(self, authorization: Sequence[str], query: str = "") -> Identity | None:
         """Return who shows this `Authorization` header, or None.

@@ -31,6 +31,8 @@ class OpenSession:
     opened: float
     conversation: Conversation | None = None
     """None until the handshake's answer has left."""
+    token: bytes = b""
+    """Digest of the token it was opened with; empty where none is needed."""
 
     def view(self, now: float) -> SessionView:
         """Return what can be seen of it at this moment."""

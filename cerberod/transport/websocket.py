@@ -11,7 +11,7 @@ import asyncio
 import logging
 import socket
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import suppress
 from http import HTTPStatus
 from types import TracebackType
@@ -49,6 +49,7 @@ _MAX_PAUSING = 1024
 _USER_AGENT = 256
 _END_OF_HEAD = b"\r\n\r\n"
 GOODBYE = "the daemon is stopping; reconnect in a moment"
+WITHDRAWN = "this token was withdrawn"
 OVER_BUDGET = "over budget; see retry_after_ms of the last answer"
 
 
@@ -145,6 +146,19 @@ class WebSocketListener:
         like the others. The library does not close sessions of a server that was told to stop listening only, so it is
         done here.
         """
+        await self._close(self._sessions, grace_s, code, reason)
+
+    async def close_withdrawn(self, *, grace_s: float) -> int:
+        """End the sessions whose token is no longer in the table, and return how many they were."""
+        holds = self._door.authenticator.holds
+        withdrawn = [(connection, session) for connection, session in self._sessions if not holds(session.token)]
+        await self._close(withdrawn, grace_s, CloseCode.POLICY_VIOLATION, WITHDRAWN)
+        return len(withdrawn)
+
+    async def _close(
+        self, sessions: Iterable[tuple[ServerConnection, OpenSession]], grace_s: float, code: int, reason: str
+    ) -> None:
+        chosen = list(sessions)
         at_once = anyio.CapacityLimiter(_CLOSING_AT_ONCE)
 
         async def close(connection: ServerConnection, session: OpenSession) -> None:
@@ -156,10 +170,11 @@ class WebSocketListener:
 
         with anyio.move_on_after(grace_s):
             async with anyio.create_task_group() as group:
-                for connection, session in self._sessions:
+                for connection, session in chosen:
                     group.start_soon(close, connection, session)
-        for connection, _ in self._sessions:
-            connection.transport.abort()
+        for connection, _ in chosen:
+            if self._sessions.get(connection) is not None:
+                connection.transport.abort()
 
     async def aclose(self, *, grace_s: float = 1.0) -> None:
         """Stop listening, end the sessions and wait until all is gone."""
@@ -234,7 +249,7 @@ class WebSocketListener:
         if isinstance(verdict, Refusal):
             return self._refuse(connection, request, verdict)
         principal = self._principal(connection, request, verdict)
-        self._sessions.add(connection, OpenSession(principal, self._clock.monotonic()))
+        self._sessions.add(connection, OpenSession(principal, self._clock.monotonic(), token=identity.token))
         return None
 
     def _principal(self, connection: ServerConnection, request: Request, admission: Admission) -> Principal:
