@@ -59,11 +59,47 @@ async def _order(client: Client, instrument: str = "BTC-PERPETUAL") -> str:
     return order_id
 
 
-async def _place(client: Client) -> Asked:
-    def done(orders: Orders, label: str | None) -> bool:
-        return any(order["label"] == label for order in orders.values())
+async def _position(client: Client, instrument: str = "SOL_USDC-PERPETUAL", amount: str = "1") -> None:
+    """Buy, so that there is something to end."""
+    order = {"instrument_name": instrument, "side": "buy", "amount": amount, "type": "market", "intent": _intent()}
+    placed = await client.call("deribit.place_order", order)
+    assert (placed["outcome"], placed["order"]["order_state"]) == ("confirmed", "filled"), placed
 
-    return Asked("deribit.place_order", "private/buy", resting(), done=done)
+
+def _by_label(orders: Orders, label: str | None) -> bool:
+    return any(order["label"] == label for order in orders.values())
+
+
+async def _place(client: Client) -> Asked:
+    return Asked("deribit.place_order", "private/buy", resting(), _by_label)
+
+
+async def _place_trigger(client: Client) -> Asked:
+    trigger = {"type": "take_limit", "trigger": "mark_price", "trigger_price": "1200"}
+    return Asked("deribit.place_order", "private/buy", resting() | trigger, _by_label)
+
+
+async def _bracket(client: Client) -> Asked:
+    exits = {"stop_loss": {"trigger_price": "900"}, "take_profit": {"trigger_price": "1900", "price": "1890"}}
+    return Asked("deribit.place_bracket_order", "private/buy", resting() | exits, _by_label)
+
+
+async def _close(client: Client) -> Asked:
+    await _position(client)
+    params = {"instrument_name": "SOL_USDC-PERPETUAL", "intent": _intent()}
+    return Asked("deribit.close_position", "private/sell", params, _by_label)
+
+
+async def _stop_loss(client: Client) -> Asked:
+    await _position(client)
+    params = {"instrument_name": "SOL_USDC-PERPETUAL", "trigger_price": "1", "intent": _intent()}
+    return Asked("deribit.set_stop_loss", "private/sell", params, _by_label)
+
+
+async def _take_profit(client: Client) -> Asked:
+    await _position(client)
+    params = {"instrument_name": "SOL_USDC-PERPETUAL", "trigger_price": "9999", "price": "9990", "intent": _intent()}
+    return Asked("deribit.set_take_profit", "private/sell", params, _by_label)
 
 
 async def _edit(client: Client) -> Asked:
@@ -88,6 +124,17 @@ async def _cancel(client: Client) -> Asked:
     )
 
 
+async def _cancel_by_label(client: Client) -> Asked:
+    placed = await client.call("deribit.place_order", resting())
+    order_id = placed["order"]["order_id"]
+    return Asked(
+        "deribit.cancel_by_label",
+        "private/cancel_by_label",
+        {"label": placed["client_order_id"], "intent": _intent()},
+        lambda orders, label: orders[order_id]["order_state"] == "cancelled",
+    )
+
+
 async def _cancel_all(client: Client) -> Asked:
     order_id = await _order(client, "ETH-PERPETUAL")
     params = {"instrument_name": "ETH-PERPETUAL", "intent": _intent()}
@@ -104,4 +151,9 @@ RECIPES: dict[str, Recipe] = {
     "deribit.edit_order": Recipe(_edit),
     "deribit.cancel_order": Recipe(_cancel, is_cancel=True),
     "deribit.cancel_all_orders": Recipe(_cancel_all, is_cancel=True),
+    "deribit.cancel_by_label": Recipe(_cancel_by_label, is_cancel=True),
+    "deribit.place_bracket_order": Recipe(_bracket),
+    "deribit.close_position": Recipe(_close),
+    "deribit.set_stop_loss": Recipe(_stop_loss),
+    "deribit.set_take_profit": Recipe(_take_profit),
 }

@@ -32,6 +32,7 @@ _MATCHING = frozenset(
         "private/sell",
         "private/edit",
         "private/cancel",
+        "private/cancel_by_label",
         "private/cancel_all_by_currency",
         "private/cancel_all_by_instrument",
         "private/cancel_all_by_kind_or_type",
@@ -41,6 +42,7 @@ _MATCHING = frozenset(
 _CANCELS = frozenset(
     {
         "private/cancel",
+        "private/cancel_by_label",
         "private/cancel_all",
         "private/cancel_all_by_currency",
         "private/cancel_all_by_instrument",

@@ -91,10 +91,10 @@ def wrong_advanced(advanced: str, instrument: Instrument) -> Iterator[Reason]:
         yield Reason(field="advanced", rule="`usd` is not for linear options")
 
 
-def off_trigger_grid(price: Decimal, instrument: Instrument) -> Iterator[Reason]:
+def off_trigger_grid(price: Decimal, instrument: Instrument, field: str = "trigger_price") -> Iterator[Reason]:
     """Yield the reason why a trigger price is off the grid. Triggers of options are not on the option's own grid."""
     if instrument.kind in (Kind.FUTURE, Kind.SPOT):
-        yield from off_grid("trigger_price", price, instrument)
+        yield from off_grid(field, price, instrument)
 
 
 def trigger_has_a_side(instrument: Instrument, trigger: str) -> bool:

@@ -1,5 +1,27 @@
 """The RPC surface of Deribit. Importing it declares every `deribit.*` method."""
 
-from cerberod.venues.deribit.methods import account, cancels, edits, market, orders, positioning, series, volatility
+from cerberod.venues.deribit.methods import (
+    account,
+    brackets,
+    cancels,
+    edits,
+    market,
+    orders,
+    positioning,
+    reducing,
+    series,
+    volatility,
+)
 
-__all__ = ["account", "cancels", "edits", "market", "orders", "positioning", "series", "volatility"]
+__all__ = [
+    "account",
+    "brackets",
+    "cancels",
+    "edits",
+    "market",
+    "orders",
+    "positioning",
+    "reducing",
+    "series",
+    "volatility",
+]

@@ -13,7 +13,7 @@ from cerberod.trading.placing import write
 from cerberod.trading.writes import Plan, Sent, WriteParams
 from cerberod.venues.deribit.client import Deribit
 from cerberod.venues.deribit.errors import VENUE
-from cerberod.venues.deribit.finders import find_all_cancelled, find_cancelled
+from cerberod.venues.deribit.finders import find_all_cancelled, find_cancelled, find_label_cancelled
 from cerberod.venues.deribit.methods.words import (
     CURRENCY,
     INSTRUMENT_NAME,
@@ -21,13 +21,14 @@ from cerberod.venues.deribit.methods.words import (
     Currency,
     InstrumentName,
     KindName,
+    Label,
     OrderId,
     alone,
 )
 from cerberod.venues.deribit.scope import cancel_all_request, open_orders_request
 from cerberod.venues.deribit.wire import orders as wire
 from cerberod.venues.deribit.wire.orders import Order, Skipped
-from cerberod.venues.deribit.wire.requests import Request
+from cerberod.venues.deribit.wire.requests import Request, given
 
 _LOOK_BEFORE_S = 2.0
 """How long a mass cancel may be held up to note what was open before it."""
@@ -124,8 +125,43 @@ async def cancel_all_orders(call: Call, params: CancelAllOrders) -> Plan[CancelA
     return Plan(VENUE, deribit.account, send, request.journal(open_before=open_before))
 
 
+class CancelByLabel(WriteParams):
+    """Which orders to cancel: those with this label."""
+
+    label: Label = Field(description="Their label: of an order placed here, its client order id.")
+    currency: Currency | None = Field(default=None, description=CURRENCY + " All of them when left out.")
+
+
+class CancelByLabelOutcome(WriteOutcome):
+    """What became of a cancel by label."""
+
+    cancelled_count: int | None = Field(
+        default=None,
+        description="How many orders were cancelled, none when no open order has the label; null when only their "
+        "absence could be proved.",
+    )
+
+
+@write("deribit.cancel_by_label", finder=find_label_cancelled, urgent=True)
+async def cancel_by_label(call: Call, params: CancelByLabel) -> Plan[CancelByLabelOutcome]:
+    """Cancel the open orders with a label.
+
+    Deribit does not keep labels unique: every open order with the label is cancelled, whoever placed it. Confirmed with
+    `cancelled_count` 0 when there was none.
+    """
+    deribit = call.use(Deribit)
+    request = Request("private/cancel_by_label", given(label=params.label, currency=params.currency))
+
+    async def send(sent: Sent) -> Ending:
+        answer = await deribit.write(request.method, request.params, sent)
+        return Ending(Outcome.CONFIRMED, {"cancelled_count": wire.count(answer.result)}, as_of=answer.as_of)
+
+    open_before = await _open_before(deribit, params.currency, None, None, label=params.label)
+    return Plan(VENUE, deribit.account, send, request.journal(open_before=open_before))
+
+
 async def _open_before(
-    deribit: Deribit, currency: str | None, kind: str | None, instrument_name: str | None
+    deribit: Deribit, currency: str | None, kind: str | None, instrument_name: str | None, label: str | None = None
 ) -> list[str] | None:
     """Note what is open now, for the finder. A venue too slow to tell does not hold up the cancel.
 
@@ -137,7 +173,8 @@ async def _open_before(
     with anyio.move_on_after(_LOOK_BEFORE_S):
         try:
             answer = await deribit.read(method, asked, urgent=True)
-            return sorted(order.order_id for order in wire.orders(answer.result))
+            found = wire.orders(answer.result)
+            return sorted(order.order_id for order in found if label is None or order.label == label)
         except UpstreamError:
             return None
     return None

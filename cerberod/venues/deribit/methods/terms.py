@@ -18,7 +18,7 @@ from cerberod.trading.writes import Plan, Sent, WriteParams
 from cerberod.venues.deribit import rules
 from cerberod.venues.deribit.client import Deribit
 from cerberod.venues.deribit.errors import INSTRUMENT_CHANGED, VENUE
-from cerberod.venues.deribit.finders import placed
+from cerberod.venues.deribit.finders import Tell, placed
 from cerberod.venues.deribit.wire import market
 from cerberod.venues.deribit.wire import orders as wire
 from cerberod.venues.deribit.wire.market import Instrument, Ticker
@@ -102,7 +102,9 @@ def denied(account: str, *reasons: Reason) -> Plan[Any]:
     return Plan(VENUE, account, None, denied=reasons)
 
 
-def answered(deribit: Deribit, request: Request, label: str) -> Callable[[Sent], Awaitable[Ending]]:
+def answered(
+    deribit: Deribit, request: Request, label: str, tell: Tell = placed
+) -> Callable[[Sent], Awaitable[Ending]]:
     """Return what sends an order once and reads the answer, which must be about this very order."""
 
     async def send(sent: Sent) -> Ending:
@@ -111,7 +113,7 @@ def answered(deribit: Deribit, request: Request, label: str) -> Callable[[Sent],
         asked = (label, request.params["instrument_name"], request.method.removeprefix("private/"))
         if (order.label, order.instrument_name, order.direction.value) != asked:
             raise BadVenueData(VENUE, "result.order", "the order that was placed")
-        return placed(order, trades, answer.as_of)
+        return tell(order, trades, answer.as_of)
 
     return send
 

@@ -10,8 +10,10 @@ from typing import Any
 
 from pydantic import Field
 
+from cerberod.errors import BadVenueData
 from cerberod.rpc.registry import Result
 from cerberod.trading.money import Quantity
+from cerberod.venues.deribit.errors import VENUE
 from cerberod.venues.deribit.wire.reading import Fields, listed, rows
 
 MARKET_PRICE = "market_price"
@@ -203,6 +205,13 @@ def one_order(raw: object) -> Order:
     """Read an answer that is one order, or, as the newer article has it, holds one under `order`."""
     fields = Fields(raw, "result")
     return order(fields.inside("order") if fields.has("order") else fields)
+
+
+def count(raw: object) -> int:
+    """Read an answer that is the number of orders cancelled."""
+    if type(raw) is not int or raw < 0:
+        raise BadVenueData(VENUE, "result", "how many orders were cancelled")
+    return raw
 
 
 class Skipped(Result):

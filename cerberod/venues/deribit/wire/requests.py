@@ -13,7 +13,7 @@ from typing import Any
 from cerberod.clock import from_ms
 from cerberod.trading.money import plain
 
-Value = str | bool | int | Decimal
+Value = str | bool | int | Decimal | list[dict[str, Any]]
 
 _EPOCH = from_ms(0)
 
@@ -27,8 +27,19 @@ class Request:
 
     def journal(self, **found_by: Any) -> dict[str, Any]:
         """Return it as plain JSON, decimals as text, with what its outcome can be found by."""
-        params = {name: plain(value) if isinstance(value, Decimal) else value for name, value in self.params.items()}
-        return {"method": self.method, "params": params, **found_by}
+        return {"method": self.method, "params": _plain(self.params), **found_by}
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case Decimal():
+            return plain(value)
+        case Mapping():
+            return {name: _plain(each) for name, each in value.items()}
+        case list():
+            return [_plain(each) for each in value]
+        case _:
+            return value
 
 
 def given(**params: Value | None) -> dict[str, Value]:

@@ -15,7 +15,14 @@ from cerberod.rpc.call import Services
 from cerberod.trading.journal import Entry
 from cerberod.trading.orders import Outcome
 from cerberod.venues.deribit.client import Deribit
-from cerberod.venues.deribit.finders import changeable, find_all_cancelled, find_cancelled, find_edited, find_placed
+from cerberod.venues.deribit.finders import (
+    changeable,
+    find_all_cancelled,
+    find_cancelled,
+    find_edited,
+    find_label_cancelled,
+    find_placed,
+)
 from cerberod.venues.deribit.wire.orders import one_order
 from tests.support.clock import ManualClock
 from tests.support.deribit_venue import Error, ScriptedVenue, client_of, eventually, scripted
@@ -342,3 +349,30 @@ async def test_a_mass_cancel_is_looked_up_in_its_own_scope(
         ending = await find_all_cancelled(services, entry(wire={"params": params, "open_before": []}))
         assert ending is not None
         assert venue.asked(method) == [asked]
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "age_s", "outcome"),
+    [
+        (["1"], [], 0, Outcome.CONFIRMED),
+        (["1"], ["1"], 0, None),
+        (["1"], ["1"], 60, Outcome.REJECTED),
+        ([], ["3"], 0, Outcome.CONFIRMED),
+        (None, [], 0, Outcome.CONFIRMED),
+        (None, ["3"], 60, None),
+    ],
+)
+async def test_a_cancel_by_label_is_told_by_what_is_left_with_it(
+    before: list[str] | None, now: list[str], age_s: float, outcome: Outcome | None
+) -> None:
+    orders = [ORDER | {"order_id": id, "label": "mine"} for id in now] + [ORDER | {"order_id": "1", "label": "x"}]
+    async with asking(private__get_open_orders=orders) as (_, services):
+        wire = {"method": "m", "params": {"label": "mine"}, "open_before": before}
+        begun_at = iso(NOW - timedelta(seconds=age_s))
+        ending = await find_label_cancelled(services, entry(wire=wire, begun_at=begun_at))
+        assert (None if ending is None else ending.outcome) is outcome
+
+
+async def test_a_cancel_without_a_label_proves_nothing() -> None:
+    async with asking() as (_, services):
+        assert await find_label_cancelled(services, entry(wire={"params": {}})) is None

@@ -12,7 +12,14 @@ from cerberod.rpc.registry import registry
 from cerberod.trading.orders import Outcome
 from cerberod.trading.writes import Sent
 from cerberod.venues.backoff import Backoff
-from cerberod.venues.deribit.methods.cancels import CancelAllOrders, CancelOrder, cancel_all_orders, cancel_order
+from cerberod.venues.deribit.methods.cancels import (
+    CancelAllOrders,
+    CancelByLabel,
+    CancelOrder,
+    cancel_all_orders,
+    cancel_by_label,
+    cancel_order,
+)
 from tests.support.deribit_venue import SILENCE, Error, client_of, eventually, scripted
 from tests.unit.venues.deribit.methods.test_orders import PRINCIPAL, calling, fields, params_of
 from tests.unit.venues.deribit.wire.test_orders import ORDER
@@ -143,4 +150,29 @@ def test_an_instrument_stands_alone() -> None:
 
 def test_cancels_have_a_lane_of_their_own_and_orders_do_not() -> None:
     urgent = {method.name for method in registry if method.namespace == "deribit" and method.urgent}
-    assert urgent == {"deribit.cancel_order", "deribit.cancel_all_orders"}
+    assert urgent == {"deribit.cancel_order", "deribit.cancel_all_orders", "deribit.cancel_by_label"}
+
+
+@pytest.mark.parametrize(
+    ("scope", "looked"),
+    [({}, "private/get_open_orders"), ({"currency": "BTC"}, "private/get_open_orders_by_currency")],
+)
+async def test_a_cancel_by_label_notes_which_orders_have_it(scope: dict[str, Any], looked: str) -> None:
+    orders = [ORDER | {"label": "mine"}, ORDER | {"order_id": "2"}]
+    scripts = {looked.replace("/", "__"): orders}
+    async with calling(private__cancel_by_label=1, **scripts) as (venue, call):
+        plan = await cancel_by_label(call, params_of(CancelByLabel, label="mine", intent="i", **scope))
+        assert plan.wire["open_before"] == [ORDER["order_id"]]
+        assert plan.send is not None
+        ending = await plan.send(Sent())
+        assert venue.asked("private/cancel_by_label") == [{"label": "mine", **scope}]
+        assert (ending.outcome, ending.detail) == (Outcome.CONFIRMED, {"cancelled_count": 1})
+
+
+@pytest.mark.parametrize("answer", [-1, True, "1", None, 1.0])
+async def test_a_count_that_is_none_is_no_answer(answer: object) -> None:
+    async with calling(private__cancel_by_label=answer, private__get_open_orders=[]) as (_, call):
+        plan = await cancel_by_label(call, params_of(CancelByLabel, label="mine", intent="i"))
+        assert plan.send is not None
+        with pytest.raises(BadVenueData):
+            await plan.send(Sent())
