@@ -102,6 +102,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "deribit.get_oi_weighted_skew": {"currency": "ETH"},
     "deribit.get_open_interest": {"currency": "BTC"},
     "deribit.get_open_orders": {"currency": "BTC"},
+    "deribit.get_option_chain": {"currency": "BTC", "type": "call", "min_open_interest": 1},
     "deribit.get_order": {"order_id": "1"},
     "deribit.get_orderbook": {**PERPETUAL, "depth": 5},
     "deribit.get_pc_ratio": {"currency": "BTC"},

@@ -74,6 +74,7 @@ SAFE = {
     "deribit.get_oi_weighted_skew",
     "deribit.get_open_interest",
     "deribit.get_open_orders",
+    "deribit.get_option_chain",
     "deribit.get_order",
     "deribit.get_orderbook",
     "deribit.get_pc_ratio",

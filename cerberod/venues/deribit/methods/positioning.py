@@ -4,10 +4,59 @@ Whatever is said of dealers rests on an assumption about which options they hold
 every result and can be changed.
 """
 
+from typing import Annotated
+
+from pydantic import Field
+
 from cerberod.calculation.listed import positions as told
 from cerberod.rpc.call import Call
 from cerberod.rpc.registry import Deadline, method
-from cerberod.venues.deribit.methods.listed import ExpiryParams, OfChain, analysed
+from cerberod.venues.deribit.methods.listed import ExpiryParams, OfChain, analysed, origin, read_chain
+from cerberod.venues.deribit.methods.options import OptionRow, OptionType, rows, value
+
+
+class GetOptionChain(ExpiryParams):
+    """Which chain, and which of its options."""
+
+    type: OptionType | None = Field(default=None, description="Only calls or only puts; both by default.")
+    min_open_interest: Annotated[float, Field(ge=0, le=1e15)] = Field(
+        default=0.0, description="Only options with at least so much open interest, coins."
+    )
+
+
+class OptionChain(OfChain):
+    """Options with quotes, volatilities and greeks."""
+
+    price_currency: str = Field(description="What bids, asks and marks are in: the coin, or USDC when linear.")
+    definition: str = Field(description="How greeks are made.")
+    count: int = Field(description="How many options follow: those used that pass the filters.")
+    options: list[OptionRow] = Field(description="The options by expiry, strike and type; empty when none passes.")
+
+
+@method("deribit.get_option_chain", cost=20, deadline=Deadline.ANALYTICS)
+async def get_option_chain(call: Call, params: GetOptionChain) -> OptionChain:
+    """Return a whole option chain, or one expiry, with greeks at full precision.
+
+    Black-76 on each row's forward at Deribit's mark volatility, rate 0, years of 365 days, in Deribit's own units;
+    Deribit itself publishes them rounded to five decimals and only option by option.
+    """
+    chain = await read_chain(call, params)
+    used, dropped = chain.valued()
+    side = None if params.type is None else params.type == "call"
+    shown = [
+        option
+        for option in used
+        if side in (None, option.is_call) and option.row.open_interest >= params.min_open_interest
+    ]
+    shown.sort(key=lambda option: (chain.by_expiry[option.expiry].expires_ms, option.strike, not option.is_call))
+    options = await rows(chain, shown, await value(call, chain, shown)) if shown else []
+    return OptionChain(
+        **origin(chain, used, dropped),
+        price_currency=chain.currency,
+        definition="Black-76 at the mark volatility on each row's forward, Deribit's units and its theta near expiry.",
+        count=len(options),
+        options=options,
+    )
 
 
 class GetRatio(ExpiryParams):
