@@ -13,7 +13,7 @@ from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
 
 from cerberod.rpc.dispatch import Dispatcher
-from cerberod.rpc.envelope import Message
+from cerberod.rpc.envelope import Message, Request
 from cerberod.rpc.session import Session
 
 MAX_URGENT = 256
@@ -97,14 +97,19 @@ class Outbox:
     async def put(self, message: bytes) -> None:
         """Send a message at once or queue it as soon as there is room.
 
-        It is sent at once when none is queued, hence none is being sent, and the peer keeps up: to wake the task that
-        writes costs more than to write. One message larger than the bound passes when it is alone.
+        One message larger than the bound passes when it is alone.
         """
-        if not self._queue and not self._closed and self._send_now(message):
-            return
         while self._queue and not self._closed and not self._fits(message):
             await self._changed.wait()
-        if self._closed:
+        self.put_first(message)
+
+    def put_first(self, message: bytes) -> None:
+        """Send a message for which there is room, as there is in an empty outbox, or queue it.
+
+        It is sent at once when none is queued, hence none is being sent, and the peer keeps up: to wake the task that
+        writes costs more than to write.
+        """
+        if self._closed or (not self._queue and self._send_now(message)):
             return
         self._queue.append(message)
         self.queued_bytes += len(message)
@@ -198,7 +203,8 @@ class Conversation:
                 self._group = group
                 try:
                     async for frame in frames:
-                        await self._take(self.session.read(frame), group)
+                        self._take(self.session.read(frame))
+                        await self._pause()
                     if drain:
                         await self.finished()
                 finally:  # however it ends: calls that outlive the session must not start others in its group
@@ -212,37 +218,54 @@ class Conversation:
             await self._changed.wait()
         await self.outbox.empty()
 
-    async def _take(self, message: Message, group: TaskGroup) -> None:
-        if self._dispatcher.is_urgent(message):
-            while self._urgent >= MAX_URGENT:
-                await self._changed.wait()
-            self._urgent += 1
-            self._dispatcher.group_for(message, group).start_soon(self._answer_at_once, message)
-        elif self.session.over_budget:
-            return  # nothing more is answered; cancels that are still on their way are sent all the same
-        elif self._running < self._dispatcher.room(self.session, self._limits.max_in_flight):
-            if not self.outbox and self._dispatcher.answers_at_once(self.session, message):
-                await self._answer_here(message)
-            else:
-                self._start(message)
-        else:
-            await self._wait_in_line(message)
+    def take_now(self, frame: bytes) -> bool:
+        """Take a frame as `run` would, but within this call; false when it is to come through `run`.
 
-    async def _answer_here(self, message: Message) -> None:
-        """Answer in the reading task what waits for nothing, neither for its result nor, in an empty outbox, for room.
-
-        Frames that have come already are read without a pause, so a pause is made here.
+        For a transport that holds a whole frame and knows that none is before it: a call that needs no waiting is
+        answered on return, without waking any task.
         """
-        await self._answer(message)
+        if self._group is None or self._crowded:
+            return False
+        self._take(self.session.read(frame))
+        return True
+
+    @property
+    def _crowded(self) -> bool:
+        """Whether so much waits that reading pauses."""
+        return len(self._waiting) > self._limits.max_waiting or self._urgent >= MAX_URGENT
+
+    async def _pause(self) -> None:
+        """Wait while it is crowded. Frames that have come already are read without a pause, so one is made here."""
+        while self._crowded:
+            await self._changed.wait()
         self._unbroken += 1
         if self._unbroken >= MAX_UNBROKEN:
             self._unbroken = 0
             await checkpoint()
 
+    def _take(self, message: Message) -> None:
+        method = self._dispatcher.method_of(message)
+        if method is not None and method.urgent:
+            if self._group is not None:
+                self._urgent += 1
+                self._dispatcher.group_for(method, self._group).start_soon(self._answer_at_once, message)
+        elif self.session.over_budget:
+            return  # nothing more is answered; cancels that are still on their way are sent all the same
+        elif self._running >= self._dispatcher.room(self.session, self._limits.max_in_flight):
+            self._waiting.append(message)
+        elif (
+            isinstance(message, Request)
+            and not self.outbox  # so that there is room for the answer
+            and self._dispatcher.answers_now(method, self.session, message)
+        ):
+            self.outbox.put_first(self._dispatcher.answer_now(self.session, message, method))
+        else:
+            self._start(message)
+
     def _start(self, message: Message) -> None:
         if self._group is not None:
             self._running += 1
-            group = self._dispatcher.group_for(message, self._group)
+            group = self._dispatcher.group_for(self._dispatcher.method_of(message), self._group)
             if group is not self._group:
                 group.start_soon(self._answer_in_turn, message)
             elif self._spare is not None:
@@ -250,11 +273,6 @@ class Conversation:
                 spare.give(message)
             else:
                 group.start_soon(self._work, message)
-
-    async def _wait_in_line(self, message: Message) -> None:
-        self._waiting.append(message)
-        while len(self._waiting) > self._limits.max_waiting:
-            await self._changed.wait()
 
     async def _work(self, message: Message) -> None:
         """Answer one call, and then the next ones as the spare: to start a task costs more than most calls."""

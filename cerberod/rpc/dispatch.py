@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib import import_module
 from types import ModuleType
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, TypeGuard, cast
 
 import anyio
 import anyio.to_thread
@@ -151,9 +151,8 @@ class Dispatcher:
         budget = self.budgets.of(key, self._clock.monotonic())
         return Session(principal, log, budget, max_request_bytes=limit, max_batch=self._limits.max_batch)
 
-    def group_for(self, message: Message, session_group: TaskGroup) -> TaskGroup:
-        """Choose where a message runs: reads end with their session, everything else outlives it."""
-        method = self._method_of(message)
+    def group_for(self, method: Method | None, session_group: TaskGroup) -> TaskGroup:
+        """Choose where a call runs: reads end with their session, everything else outlives it."""
         if self._lasting is not None and method is not None and method.effect is not Effect.READ:
             return self._lasting
         return session_group
@@ -162,19 +161,8 @@ class Dispatcher:
         """Return how many calls of a session may run at once; `most` while its bot is not in debt."""
         return session.budget.at_once(most, self._clock.monotonic()) if session.budget.strained else most
 
-    def is_urgent(self, message: Message) -> bool:
-        """Tell whether a message overtakes those that wait."""
-        method = self._method_of(message)
-        return method is not None and method.urgent
-
-    def answers_at_once(self, session: Session, message: Message) -> bool:
-        """Tell whether `answer` waits for nothing: whoever reads may then do it itself, without a task for it."""
-        if session.budget.strained or session.over_budget or not self._direct:
-            return False
-        method = self._method_of(message)
-        return method is not None and method.immediate and isinstance(message, Request) and message.id is not None
-
-    def _method_of(self, message: Message) -> Method | None:
+    def method_of(self, message: Message) -> Method | None:
+        """Return the method that a message calls, if it calls one that exists."""
         return self._registry.find(message.method) if isinstance(message, Request) else None
 
     @contextmanager
@@ -201,6 +189,17 @@ class Dispatcher:
         for listener in told:
             await listener.push(notification)
         return len(told)
+
+    def answers_now(self, method: Method | None, session: Session, request: Request) -> TypeGuard[Method]:
+        """Tell whether a call waits for nothing: whoever reads may then let `answer_now` answer it."""
+        return (
+            method is not None
+            and method.immediate
+            and request.id is not None
+            and self._direct
+            and not session.budget.strained
+            and not session.over_budget
+        )
 
     async def answer(self, session: Session, message: Message) -> bytes | None:
         """Return the answer to one message of a session; None when none is owed. Never raises, except cancellation."""
@@ -276,56 +275,79 @@ class Dispatcher:
         if wait_s:
             await anyio.sleep(wait_s)
 
-    async def _run(self, session: Session, request: Request, *, in_batch: bool = False) -> bytes | None:
-        """Run one request. The only place where an exception becomes an error on the wire."""
+    def answer_now(self, session: Session, request: Request, method: Method) -> bytes:
+        """Answer a call for which `answers_now` is true."""
         started = self._clock.monotonic()
-        principal = session.principal
-        call = Call(self._request_ids.new(), request.method, principal, self._services[principal.environment])
-        method = self._registry.find(request.method)
-        budget = session.budget
-        cost = 0 if method is None else method.cost
-        code = int(Code.HUNG_UP)
+        call = self._call(session, request)
         try:
-            if (budget.strained or session.over_budget) and (method is None or not method.urgent):
-                await self._wait_turn(session, LEAST_PACED if method is None else cost)
-            if cost:
-                budget.charge(cost, started)
-            body = await self._result(call, budget, method, request, started, in_batch)
-            code = 0
-            reply = envelope.encode_result(request.id, body)
-        except RpcError as error:
-            code = int(error.code)
-            reply = envelope.encode_error(request.id, error, call.request_id)
-            if method is None or not method.urgent:
-                budget.charge(self._limits.budget.surcharge(error.code, cost), self._clock.monotonic())
-        except Exception as error:  # the boundary: what is not foreseen is logged whole and told as nothing
-            code = int(Code.INTERNAL_ERROR)
-            logger.error("call failed", exc_info=error, extra={"request_id": call.request_id})
-            reply = envelope.encode_error(request.id, RpcError(Code.INTERNAL_ERROR), call.request_id)
+            if method.cost:
+                session.budget.charge(method.cost, started)
+            self._admit(session, method, request)
+            result = cast(Result, method.handler(call, self._checked(method, request)))
+            code, reply = 0, envelope.encode_result(request.id, self._encoded(method, result))
+        except Exception as error:
+            code, reply = self._failure(session, call, request, method, error)
+        self._finish(session, call, request, method, code, started)
+        return reply
+
+    async def _run(self, session: Session, request: Request, *, in_batch: bool = False) -> bytes | None:
+        """Run one request, whatever it waits for."""
+        started = self._clock.monotonic()
+        call = self._call(session, request)
+        method = self._registry.find(request.method)
+        code, reply = int(Code.HUNG_UP), b""
+        try:
+            if (session.budget.strained or session.over_budget) and (method is None or not method.urgent):
+                await self._wait_turn(session, LEAST_PACED if method is None else method.cost)
+            if method is not None and method.cost:
+                session.budget.charge(method.cost, started)
+            known = self._admit(session, method, request, in_batch)
+            params = self._checked(known, request)
+            result = (
+                known.handler(call, params)
+                if known.immediate
+                else await self._bounded(known, call, params, session.budget, started)
+            )
+            code, reply = 0, envelope.encode_result(request.id, self._encoded(known, cast(Result, result)))
+        except Exception as error:
+            code, reply = self._failure(session, call, request, method, error)
         finally:
-            session.finished(request)
-            duration = self._clock.monotonic() - started
-            tally = call.tally
-            session.log.write(call.request_id, request.method, code, duration * 1000, tally.calls, tally.seconds * 1000)
-            finished = Finished(call, method, request.params, code, duration)
-            for observe in self._observers:
-                observe(finished)
+            self._finish(session, call, request, method, code, started)
         return None if request.id is None else reply
 
-    async def _result(
-        self, call: Call, budget: Budget, method: Method | None, request: Request, started: float, in_batch: bool
-    ) -> bytes:
-        method = self._admit(call.principal, budget, method, request, in_batch)
-        params = self._checked(method, request)
-        result = (
-            method.handler(call, params)
-            if method.immediate
-            else await self._bounded(method, call, params, budget, started)
-        )
+    def _call(self, session: Session, request: Request) -> Call:
+        principal = session.principal
+        return Call(self._request_ids.new(), request.method, principal, self._services[principal.environment])
+
+    def _encoded(self, method: Method, result: Result) -> bytes:
         body: bytes = result.__pydantic_serializer__.to_json(result)
         if len(body) > self._limits.max_reply_bytes and method.effect is Effect.READ:
             raise RpcError(Code.REPLY_TOO_BIG, limit_bytes=self._limits.max_reply_bytes)
         return body
+
+    def _failure(
+        self, session: Session, call: Call, request: Request, method: Method | None, error: Exception
+    ) -> tuple[int, bytes]:
+        """Return the code and the reply for what a call raised. The only place where an exception becomes an error."""
+        if not isinstance(error, RpcError):  # what is not foreseen is logged whole and told as nothing
+            logger.error("call failed", exc_info=error, extra={"request_id": call.request_id})
+            error = RpcError(Code.INTERNAL_ERROR)
+        elif method is None or not method.urgent:
+            surcharge = self._limits.budget.surcharge(error.code, 0 if method is None else method.cost)
+            session.budget.charge(surcharge, self._clock.monotonic())
+        return int(error.code), envelope.encode_error(request.id, error, call.request_id)
+
+    def _finish(
+        self, session: Session, call: Call, request: Request, method: Method | None, code: int, started: float
+    ) -> None:
+        """Free the id of a call that is over, and tell of the call."""
+        session.finished(request)
+        duration = self._clock.monotonic() - started
+        tally = call.tally
+        session.log.write(call.request_id, request.method, code, duration * 1000, tally.calls, tally.seconds * 1000)
+        finished = Finished(call, method, request.params, code, duration)
+        for observe in self._observers:
+            observe(finished)
 
     def _checked(self, method: Method, request: Request) -> Params:
         if not request.params and method.params is NoParams:
@@ -355,9 +377,7 @@ class Dispatcher:
             budget.running -= 1
             self._wake_if_idle()
 
-    def _admit(
-        self, principal: Principal, budget: Budget, method: Method | None, request: Request, in_batch: bool
-    ) -> Method:
+    def _admit(self, session: Session, method: Method | None, request: Request, in_batch: bool = False) -> Method:
         """Return the method if this request may run it now, or raise what tells why not."""
         if method is None:
             raise RpcError(Code.METHOD_NOT_FOUND, method=envelope.echo(request.method))
@@ -365,7 +385,7 @@ class Dispatcher:
             raise RpcError(Code.NOT_READY, phase=self.phase.value)
         if self.phase is Phase.DRAINING:
             raise RpcError(Code.SHUTTING_DOWN)
-        if method.scope not in principal.scopes:
+        if method.scope not in session.principal.scopes:
             raise RpcError(Code.NOT_ALLOWED, scope=method.scope)
         if in_batch and method.effect is not Effect.READ:
             raise RpcError(Code.BATCH_REFUSED, method=method.name)
@@ -373,7 +393,7 @@ class Dispatcher:
             raise RpcError(Code.INVALID_REQUEST, rule="a write needs an id: nobody would hear its outcome")
         if method.urgent:
             return method
-        if budget.running >= self._limits.budget.in_flight:
+        if session.budget.running >= self._limits.budget.in_flight:
             raise RpcError(Code.BUSY, limit=self._limits.budget.in_flight, retry_after_ms=RETRY_BUSY_MS)
         if len(self.running) >= self._limits.max_in_flight:
             raise RpcError(Code.BUSY, limit=self._limits.max_in_flight, retry_after_ms=RETRY_BUSY_MS)

@@ -15,7 +15,7 @@ Duplicate keys: the last one wins (RFC 8259 leaves it open); what is recorded is
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -30,8 +30,7 @@ _MEMBERS = {"jsonrpc", "method", "params", "id"}
 _NO_ID = object()
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """One call. `id` is None for a notification; `params` is the parsed object, empty when absent."""
 
     method: str

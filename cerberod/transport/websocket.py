@@ -7,12 +7,10 @@ A message up to twice the request limit is still read, so that a request somewha
 session goes on; a bigger one ends the session with close code 1009 before it fills memory.
 """
 
-import asyncio
 import logging
 import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import suppress
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self, cast
@@ -22,7 +20,6 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
-from websockets.protocol import Event, State
 
 from cerberod.clock import Clock
 from cerberod.ids import new_session_id
@@ -31,23 +28,24 @@ from cerberod.rpc.conversation import Conversation, ConversationLimits, PeerGone
 from cerberod.rpc.dispatch import Dispatcher, Phase
 from cerberod.settings import Limits, Listen
 from cerberod.transport.auth import Authenticator, FailureTracker
+from cerberod.transport.connection import WRITE_BUFFER, PeerConnection, Watch
 from cerberod.transport.handshake import UNAUTHENTICATED, Admission, Door, Refusal
 from cerberod.transport.perimeter import HostGuard, client_address, throttle_key
 from cerberod.transport.rlimits import sessions_within
 from cerberod.transport.sessions import HalfOpen, OpenSession, SessionTable, SessionView
+from cerberod.transport.turns import Turns
 
 logger = logging.getLogger("cerberod.websocket")
 
 # Frames read ahead of the conversation. Small, so that a flooding peer fills its own socket instead of our memory.
 _READ_AHEAD = 4
-_WRITE_BUFFER = 64 * 1024
 _RECEIVE_BUFFER = 8 * 1024
 CLOSE_TIMEOUT_S = 5.0
 _CLOSING_AT_ONCE = 128
-MAX_PONGS = 1 << 20
+LINGER_S = 1.0
+"""How long a peer that is sent away for its debt may take to answer the close."""
 _MAX_PAUSING = 1024
 _USER_AGENT = 256
-_END_OF_HEAD = b"\r\n\r\n"
 GOODBYE = "the daemon is stopping; reconnect in a moment"
 WITHDRAWN = "this token was withdrawn"
 OVER_BUDGET = "over budget; see retry_after_ms of the last answer"
@@ -87,6 +85,7 @@ class WebSocketListener:
         self._sessions: SessionTable[ServerConnection] = SessionTable()
         self._half_open: HalfOpen[ServerConnection] = HalfOpen(limits.half_open_per_address, self._most_sessions)
         self._pausing = 0
+        self._watch = Watch(self._opened, self._settled, self._ended, self._flooded, Turns(), Turns())
         self._server: Server | None = None
 
     # Life
@@ -114,7 +113,7 @@ class WebSocketListener:
             close_timeout=CLOSE_TIMEOUT_S,
             max_size=2 * self._limits.request_bytes,
             max_queue=_READ_AHEAD,
-            write_limit=_WRITE_BUFFER,
+            write_limit=WRITE_BUFFER,
             logger=quiet,
             create_connection=cast(type[ServerConnection], self._connection),
             backlog=self._limits.sessions,
@@ -208,7 +207,7 @@ class WebSocketListener:
     # Handshake
 
     def _connection(self, *args: Any, **kwargs: Any) -> ServerConnection:
-        return _Connection(self._opened, self._settled, self._ended, self._flooded, *args, **kwargs)
+        return PeerConnection(self._watch, *args, **kwargs)
 
     def _opened(self, connection: ServerConnection) -> None:
         address = throttle_key(_peer(connection))
@@ -289,7 +288,7 @@ class WebSocketListener:
                 "client_ip": self._client(connection, request),
             },
         )
-        assert isinstance(connection, _Connection)
+        assert isinstance(connection, PeerConnection)
         connection.turn_away()
         response = connection.respond(refusal.status, "")
         response.body = refusal.body
@@ -308,6 +307,7 @@ class WebSocketListener:
         opened = self._sessions.get(connection)
         if opened is None:  # the connection ended while the handshake's answer was on its way
             return
+        assert isinstance(connection, PeerConnection)
         principal = opened.principal
         about = {"session_id": principal.session_id, "actor": principal.actor, "bot_tag": principal.bot_tag}
         session = self._dispatcher.open_session(principal)
@@ -317,129 +317,14 @@ class WebSocketListener:
             _sender(connection),
             self._conversation_limits,
             _ender(connection),
-            _sender_now(connection),
+            connection.send_now,
         )
         logger.info("session opened", extra={**about, "client_ip": principal.client_ip})
-        assert isinstance(connection, _Connection)
-        connection.let_in()
+        connection.let_in(opened.conversation)
         try:
             await opened.conversation.run(_frames(connection), drain=False)
         finally:
             logger.info("session closed", extra={**about, "close_code": connection.close_code})
-
-
-class _Connection(ServerConnection):
-    """A connection that tells its listener when it opens, when its request has arrived, and when it is gone.
-
-    What a peer sends behind its request before it was let in is held back: the library would take it for frames of an
-    open session and stumble. Reading pauses meanwhile, so that no more than one chunk is held.
-    """
-
-    def __init__(
-        self,
-        opened: Callable[[ServerConnection], None],
-        settled: Callable[[ServerConnection], None],
-        ended: Callable[[ServerConnection], None],
-        flooded: Callable[[ServerConnection], None],
-        *args: Any,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(*args, **kwargs)
-        self._opened = opened
-        self._settled = settled
-        self._ended = ended
-        self._flooded = flooded
-        self.taken = 0
-        """Messages of the peer that the conversation has taken."""
-        self._pongs = 0
-        """Bytes of answers to pings that the peer has not taken."""
-        self._tail = b""
-        self._early = b""
-        self._judged = False
-
-    def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
-        self._opened(self)
-
-    def data_received(self, data: bytes) -> None:
-        if self.state is State.CONNECTING and not self._judged:
-            data = self._hold_back(data)
-        unsent = self.transport.get_write_buffer_size()
-        super().data_received(data)
-        self._bound_pongs(unsent)
-        if self._early and self.request is None:  # what looked like a request was none
-            self.turn_away()
-
-    def _bound_pongs(self, unsent: int) -> None:
-        """Drop a peer that pings and does not read: the library answers at once and waits for nobody."""
-        grown = self.transport.get_write_buffer_size() - unsent
-        self._pongs = grown if not unsent else self._pongs + grown
-        if self._pongs > MAX_PONGS:
-            self._flooded(self)
-            self.transport.abort()
-
-    def _hold_back(self, data: bytes) -> bytes:
-        """Return what belongs to the request; keep the rest."""
-        request_ends = 0
-        if self.request is None:
-            found = (self._tail + data).find(_END_OF_HEAD)
-            if found < 0:
-                self._tail = (self._tail + data)[-len(_END_OF_HEAD) + 1 :]
-                return data
-            request_ends = found + len(_END_OF_HEAD) - len(self._tail)
-        self._early += data[request_ends:]
-        if self._early:
-            self.transport.pause_reading()
-        return data[:request_ends]
-
-    async def keepalive(self) -> None:
-        """Ping an idle peer, and fail the connection when no pong comes.
-
-        Unlike the library's own, it is patient while messages of the peer are still being taken: its pong stands behind
-        what it has sent, and that may be more than is read in the time for a pong.
-        """
-        assert self.ping_interval is not None
-        with suppress(ConnectionClosed):
-            while True:
-                await anyio.sleep(self.ping_interval)
-                pong = cast("asyncio.Future[float]", await self.ping())
-                taken = -1
-                while not pong.done():
-                    if taken == self.taken:
-                        async with self.send_context():
-                            self.protocol.fail(CloseCode.INTERNAL_ERROR, "keepalive ping timeout")
-                    taken = self.taken
-                    await asyncio.wait([pong], timeout=self.ping_timeout)
-
-    def process_event(self, event: Event) -> None:
-        first = self.request is None
-        super().process_event(event)
-        if first:
-            self._settled(self)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        super().connection_lost(exc)
-        self._ended(self)
-
-    def let_in(self) -> None:
-        """The handshake is over: forget its headers, the token above all, and read on."""
-        for head in (self.request, self.response):
-            if head is not None:
-                head.headers.clear()
-        early = self._release()
-        if early:
-            super().data_received(early)
-
-    def turn_away(self) -> None:
-        """The answer that is about to go out is the last word: nothing more is listened to."""
-        self._judged = True
-        self._release()
-
-    def _release(self) -> bytes:
-        early, self._early = self._early, b""
-        if early:
-            self.transport.resume_reading()
-        return early
 
 
 def _no_handshake(response: Response) -> Refusal:
@@ -465,27 +350,16 @@ def _sender(connection: ServerConnection) -> Callable[[bytes], Any]:
     return send
 
 
-def _sender_now(connection: ServerConnection) -> Callable[[bytes], bool]:
-    """Do what `send` does where it need not wait: the connection is open and its buffer below the bound."""
-
-    def send_now(message: bytes) -> bool:
-        if connection.state is not State.OPEN or connection.transport.get_write_buffer_size() > _WRITE_BUFFER:
-            return False
-        connection.protocol.send_text(message)
-        connection.send_data()
-        return True
-
-    return send_now
-
-
 def _ender(connection: ServerConnection) -> Callable[[], Awaitable[None]]:
     async def end() -> None:
-        await connection.close(CloseCode.POLICY_VIOLATION, OVER_BUDGET)
+        with anyio.move_on_after(LINGER_S):
+            await connection.close(CloseCode.POLICY_VIOLATION, OVER_BUDGET)
+        connection.transport.abort()
 
     return end
 
 
-async def _frames(connection: _Connection) -> AsyncIterator[bytes]:
+async def _frames(connection: PeerConnection) -> AsyncIterator[bytes]:
     """Yield the text of a connection until it ends, however it ends."""
     try:
         while True:

@@ -2,19 +2,24 @@
 
 import socket
 import struct
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
 import anyio
+import anyio.lowlevel
 import orjson
 import pytest
 from anyio.abc import SocketAttribute, SocketStream
 from websockets.exceptions import ConnectionClosed
+from websockets.protocol import Event
 
 from cerberod.rpc.limits import BudgetLimits
 from cerberod.settings import Limits
+from cerberod.transport import connection as connection_module
 from cerberod.transport import websocket
+from cerberod.transport.connection import PIECE, PeerConnection
 from tests.support.peers import TESTNET, dial, listener
 from tests.support.raw import close_code, frame, upgrade
 from tests.support.small import LIMITS, Daemon, small_daemon
@@ -213,7 +218,7 @@ async def test_a_session_keeps_no_header_of_its_handshake() -> None:
 
 async def test_what_is_answered_at_once_waits_for_a_peer_that_does_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond the buffer of its socket answers queue like any other, and none is lost or sent twice."""
-    monkeypatch.setattr(websocket, "_WRITE_BUFFER", 0)
+    monkeypatch.setattr(connection_module, "WRITE_BUFFER", 0)
     asked = 3_000
     async with listener(small_daemon()) as at, raw_session(at.port) as peer:
         await peer.send(b"".join(frame(call(id, "test.now")) for id in range(asked)))
@@ -235,6 +240,54 @@ async def test_a_peer_that_pings_and_does_not_read_is_dropped() -> None:
         await until(lambda: at.session_count() == 1)
         await good.send(SUBTRACT, text=True)
         assert orjson.loads(await good.recv()) == DIFFERENCE
+
+
+@pytest.mark.parametrize("flood", [frame(b"", first=0x89), frame(b"x"), frame(b"")], ids=["pings", "garbage", "empty"])
+async def test_of_a_flood_of_tiny_frames_a_piece_is_parsed_in_a_turn(flood: bytes) -> None:
+    """faults.md 41: what one read of a socket brings may be thousands of frames, and others have their turns."""
+    async with listener(small_daemon()) as at, raw_session(at.port) as flooding:
+        await until(lambda: at.session_count() == 1)
+        [(ours, _)] = at._sessions
+        assert isinstance(ours, PeerConnection)
+        turn, frames = 0, Counter[int]()
+        process_event = ours.process_event
+
+        def counted(event: Event) -> None:
+            frames[turn] += 1
+            process_event(event)
+
+        ours.process_event = counted  # type: ignore[method-assign]  # the one place that every frame passes
+        await flooding.send(flood * 500)
+        while frames.total() < 500:
+            turn += 1
+            await anyio.lowlevel.checkpoint()
+    assert max(frames.values()) <= PIECE // len(flood) + 1
+
+
+async def test_messages_are_taken_in_order_whichever_way_they_come() -> None:
+    """One alone goes past the library; one in parts, one with others and one that is no ASCII go through it."""
+    async with listener(small_daemon()) as at, raw_session(at.port) as peer:
+        start, end = call(1, "test.now")[:20], call(1, "test.now")[20:]
+        await peer.send(frame(start, first=0x01))
+        await until(lambda: all(ours.recv_messages.get_in_progress for ours, _ in at._sessions))
+        await peer.send(frame(end, first=0x80) + frame(call(2, "test.now")))
+        await peer.send(frame(call(3, "test.now")))
+        await peer.send(frame(call(4, "test.echo", text="é")))
+        await peer.send(frame(call(5, "test.now")))
+        heard = b""
+        while heard.count(b'"result"') < 5:
+            heard += await peer.receive()
+    ids = [int(part.partition(b",")[0]) for part in heard.split(b'"id":')[1:]]
+    assert [id for id in ids if id != 4] == [1, 2, 3, 5]
+    assert "é".encode() in heard
+
+
+async def test_a_big_message_is_taken_though_a_small_one_is_parsed_at_a_time() -> None:
+    daemon = small_daemon(limits=replace(LIMITS, max_request_bytes=1 << 20, max_reply_bytes=1 << 20))
+    async with listener(daemon) as at, dial(at.port) as connection:
+        text = "x" * 900_000
+        await connection.send(call(1, "test.echo", text=text), text=True)
+        assert orjson.loads(await connection.recv())["result"]["text"] == text
 
 
 async def test_a_peer_that_pings_and_reads_may_go_on() -> None:

@@ -140,7 +140,7 @@ async def test_writes_run_where_they_outlive_their_session() -> None:
     async with anyio.create_task_group() as lasting, anyio.create_task_group() as session_group:
         daemon.dispatcher.use_lasting(lasting)
         chosen = {
-            name: daemon.dispatcher.group_for(Request(name, {}, 1), session_group)
+            name: daemon.dispatcher.group_for(daemon.dispatcher.method_of(Request(name, {}, 1)), session_group)
             for name in ("test.write", "test.admin", "test.subtract", "no.such")
         }
         assert chosen == {
@@ -151,7 +151,7 @@ async def test_writes_run_where_they_outlive_their_session() -> None:
         }
         malformed = daemon.dispatcher.open_session(principal()).read(b"x")
         assert isinstance(malformed, Malformed)
-        assert daemon.dispatcher.group_for(malformed, session_group) is session_group
+        assert daemon.dispatcher.group_for(daemon.dispatcher.method_of(malformed), session_group) is session_group
 
 
 async def test_a_drain_waits_for_the_effects_it_names() -> None:
