@@ -5,6 +5,7 @@ declared with each kernel, as a bound on the size of its input. The arithmetic i
 loop: numpy costs a cold start more than the rest of the daemon.
 """
 
+import gc
 import pickle
 import sys
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from importlib import import_module
 from typing import Any, Generic, TypeVar
 
 import anyio.to_thread
+from anyio.lowlevel import checkpoint
 from pydantic import BaseModel
 
 from cerberod.calculation.worker import Worker
@@ -84,14 +86,19 @@ class Calculation:
         module = sys.modules.get(name)
         if module is None or getattr(module, kernel.function, None) is None:  # absent, or still being imported
             module = await anyio.to_thread.run_sync(import_module, name)
+            gc.freeze()  # numpy's objects stay: to look through them for garbage would hold the loop each time
         found: object = getattr(module, kernel.function)(params)
         return found
 
     async def _there(self, kernel: Kernel[P, R], params: P) -> object:
+        # A call of the largest size takes the loop a few milliseconds to read, as many to pass on, and as many to tell:
+        # others have their turn in between.
+        await checkpoint()
         # As JSON, which is read there: a pickle of thousands of rows takes ten times as long to make.
         told = params.__pydantic_serializer__.to_json(params)
         job = pickle.dumps((kernel.module, kernel.function, kernel.params, told), pickle.HIGHEST_PROTOCOL)
         kind, found = pickle.loads(await self.worker.ask(job))
+        await checkpoint()
         match kind:
             case "result":
                 result: object = found
