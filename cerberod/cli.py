@@ -391,6 +391,31 @@ def _check(options: argparse.Namespace) -> int:
     return 0
 
 
+def _migrate(options: argparse.Namespace) -> int:
+    from cerberod import console
+    from cerberod.ids import Environment
+    from cerberod.migration import MigrationRefused, migrate
+
+    environment = None if options.env is None else Environment(options.env)
+    try:
+        done = migrate(options.directory, options.to, environment=environment, force=options.force)
+    except MigrationRefused as refusal:
+        if options.json:
+            problems = [{"name": each.name, "rule": each.rule} for each in refusal.problems]
+            _print(console.as_json({"ok": False, "problems": problems}))
+        raise Stop(str(refusal), EX_CONFIG) from None
+    if options.json:
+        told = {"ok": True, "file": str(done.target), "written": done.written, "tokens": done.tokens}
+        _print(console.as_json({**told, "absent": done.absent, "left": done.left}))
+        return 0
+    entries = [*done.written.items(), *((name, "made new") for name in done.tokens)]
+    lines = [f"written to {done.target}, readable by you alone:", console.pairs(entries, _width())]
+    lines += [f"not there: {name}" for name in done.absent]
+    lines += [f"left alone: {name}" for name in done.left]
+    _print("\n".join([*lines, "next: cerberod check says which name feeds which environment"]))
+    return 0
+
+
 def _warnings(warnings: Sequence[str]) -> list[str]:
     return [f"warning: {warning}" for warning in warnings]
 
@@ -528,6 +553,7 @@ _COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "methods": _list_methods,
     "token new": _token_new,
     "check": _check,
+    "migrate-v1": _migrate,
     "audit query": _audit_query,
     "audit verify": _audit_verify,
 }

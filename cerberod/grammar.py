@@ -212,6 +212,20 @@ def _add_settings(commands: "Commands") -> None:
     )
     _add_sim_switch(check, "check what serve --sim would use")
     _add_json(check)
+    migrate = _command(
+        commands,
+        "migrate-v1",
+        "carry the JSON secrets of Cerbero MCP V2 into a .env file; values are never shown",
+        "cerberod migrate-v1 ./secrets",
+        "cerberod migrate-v1 ./secrets --env testnet --to /etc/cerberod/.env",
+    )
+    migrate.add_argument("directory", type=Path, metavar="DIR", help="folder with deribit.json, bybit.json and so on")
+    help = "name the keys for this environment alone; else they feed both"
+    migrate.add_argument("--env", choices=("testnet", "mainnet"), help=help)
+    migrate.add_argument("--to", type=Path, default=Path(".env"), metavar="FILE", help="file to write (.env)")
+    help = "replace these names in a file that is there already; its other lines stay"
+    migrate.add_argument("--force", action="store_true", help=help)
+    _add_json(migrate)
 
 
 def _add_audit(commands: "Commands") -> None:
