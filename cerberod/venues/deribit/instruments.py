@@ -25,11 +25,15 @@ class InstrumentBook:
         self._trusted_s = trusted_s
         self._known: OrderedDict[str, tuple[float, Instrument]] = OrderedDict()
 
+    def known(self, name: str) -> Instrument | None:
+        """Return an instrument if it is known and may be trusted still."""
+        found = self._known.get(name)
+        return found[1] if found is not None and self._clock.monotonic() - found[0] < self._trusted_s else None
+
     async def get(self, name: str) -> Instrument:
         """Return an instrument. Raises what the venue answers for one that does not exist."""
-        found = self._known.get(name)
-        if found is not None and self._clock.monotonic() - found[0] < self._trusted_s:
-            return found[1]
+        if (known := self.known(name)) is not None:
+            return known
         instrument = await self._fetch(name)
         self.learn([instrument])
         return instrument

@@ -3,8 +3,10 @@
 from cerberod.venues.deribit.methods import (
     account,
     brackets,
+    building,
     cancels,
     edits,
+    finding,
     market,
     orders,
     positioning,
@@ -16,8 +18,10 @@ from cerberod.venues.deribit.methods import (
 __all__ = [
     "account",
     "brackets",
+    "building",
     "cancels",
     "edits",
+    "finding",
     "market",
     "orders",
     "positioning",
