@@ -214,6 +214,9 @@ async def test_a_required_field_that_is_missing_or_wrong_is_named(
 
 
 @pytest.mark.parametrize(
+    "deribit.get_order_history": {"currency": "BTC", "kind": "future"},
+    "deribit.get_trade_history": {**PERPETUAL, **SPAN},
+    "deribit.get_transaction_log": {"currency": "BTC", **SPAN},
     "method", [each for each in methods() if each.effect.value != "read"], ids=lambda each: each.name
 )
 async def test_a_field_that_no_method_has_is_named(shared_daemon: Daemon, method: Method) -> None:

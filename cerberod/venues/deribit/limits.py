@@ -17,6 +17,8 @@ class Class(StrEnum):
     INSTRUMENTS = "instruments"
     MATCHING = "matching"
     CANCEL_ALL = "cancel_all"
+    TRANSACTION_LOG = "transaction_log"
+    SIMULATE_PORTFOLIO = "simulate_portfolio"
 
 
 ALLOWANCES: Mapping[Class, Allowance] = {
@@ -24,6 +26,8 @@ ALLOWANCES: Mapping[Class, Allowance] = {
     Class.INSTRUMENTS: Allowance(cost=10_000, pool=500_000, refill_per_s=10_000),
     Class.MATCHING: Allowance(cost=1, pool=20, refill_per_s=5),
     Class.CANCEL_ALL: Allowance(cost=1, pool=20, refill_per_s=5),
+    Class.TRANSACTION_LOG: Allowance(cost=10_000, pool=80_000, refill_per_s=10_000),
+    Class.SIMULATE_PORTFOLIO: Allowance(cost=1, pool=1, refill_per_s=1),
 }
 
 _MATCHING = frozenset(
@@ -38,6 +42,12 @@ _MATCHING = frozenset(
         "private/cancel_all_by_kind_or_type",
     }
 )
+
+_OF_THEIR_OWN: Mapping[str, Class] = {
+    "public/get_instruments": Class.INSTRUMENTS,
+    "private/get_transaction_log": Class.TRANSACTION_LOG,
+    "private/simulate_portfolio": Class.SIMULATE_PORTFOLIO,
+}
 
 _CANCELS = frozenset(
     {
@@ -63,9 +73,7 @@ def class_of(method: str) -> Class:
         return Class.CANCEL_ALL
     if method in _MATCHING:
         return Class.MATCHING
-    if method == "public/get_instruments":
-        return Class.INSTRUMENTS
-    return Class.NON_MATCHING
+    return _OF_THEIR_OWN.get(method, Class.NON_MATCHING)
 
 
 def is_cancel(method: str) -> bool:

@@ -5,7 +5,7 @@ end, so that the latest come first. A page begins in the very millisecond in whi
 one millisecond may be parted by a page; what comes twice is known by its id.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Generic, Protocol, TypeVar
@@ -99,8 +99,8 @@ async def fetch_trades(
             start_ms = edge
         else:
             end_ms = edge
-    ordered = sorted(found.values(), key=lambda trade: (trade.traded_at, _natural(trade.trade_id)))
-    kept = _first(ordered, limit) if forward else ordered[-limit:]
+    ordered = in_order(found.values())
+    kept = whole_moments(ordered, limit) if forward else ordered[-limit:]
     return Tape(as_of, kept, has_more or len(kept) < len(ordered), progress.pages)
 
 
@@ -114,15 +114,15 @@ async def _page(raw: object, read: Callable[[Fields], T]) -> tuple[list[T], bool
     return trades, fields.flag("has_more", False)
 
 
-def _first(ordered: list[T], limit: int) -> list[T]:
+def in_order(trades: Iterable[T]) -> list[T]:
+    """Sort by time; within a moment ids that end in a number go by it: 99 comes before 100."""
+    return sorted(trades, key=lambda trade: (trade.traded_at, len(trade.trade_id), trade.trade_id))
+
+
+def whole_moments(ordered: list[T], limit: int) -> list[T]:
     """Return the first trades up to the limit, whole milliseconds only, unless the first alone breaks the limit."""
     if len(ordered) <= limit:
         return ordered
     cut = ordered[limit].traded_at
     whole = [trade for trade in ordered[:limit] if trade.traded_at < cut]
     return whole or [trade for trade in ordered if trade.traded_at == cut]
-
-
-def _natural(trade_id: str) -> tuple[int, str]:
-    """Order ids as numbers where they end in one: 99 comes before 100."""
-    return len(trade_id), trade_id
