@@ -31,7 +31,7 @@ from cerberod.errors import AnalyticsRefused
 
 _STEPS = 40
 _ROOT_TWO_PI = 2.5066282746310002
-_LAST_STEP = 1e-8
+_LAST_STEP = 1e-6
 _LEAST = 1e-12
 _MOST = 100.0
 """Deviations searched. At 100 the price differs from its bound by less than e^-1000: no float shows it."""
@@ -131,17 +131,19 @@ def _deviation(problem: _Problem) -> FloatArray:
     low = (target < at_turn) & (turn > _LEAST)
     high = ~low & (target > problem.missing) & (target > at_turn)
     out = np.empty_like(target)
-    forms: tuple[tuple[BoolArray, _Form, FloatArray, FloatArray], ...] = (
-        (low, _low, np.full_like(x, _LEAST), turn),
-        (high, _high, np.maximum(turn, _LEAST), np.full_like(x, _MOST)),
-        (~low & ~high, _middle, np.maximum(turn, _LEAST), np.full_like(x, _MOST)),
+    forms: tuple[tuple[BoolArray, _Form, _Start, FloatArray, FloatArray], ...] = (
+        (low, _low, _start_low, np.full_like(x, _LEAST), turn),
+        (high, _high, _start, np.maximum(turn, _LEAST), np.full_like(x, _MOST)),
+        (~low & ~high, _middle, _start, np.maximum(turn, _LEAST), np.full_like(x, _MOST)),
     )
-    for chosen, form, least, most in forms:
+    for chosen, form, start, least, most in forms:
         if chosen.any():
-            out[chosen] = _solve(problem.where(chosen), form, least[chosen], most[chosen])
+            out[chosen] = _solve(problem.where(chosen), form, start, least[chosen], most[chosen])
     return out
 
 
+_Start = Callable[[_Problem, FloatArray, FloatArray], FloatArray]
+"""Gives a first guess for s, given the bracket; it may lie outside."""
 _Form = Callable[[_Problem, FloatArray], tuple[FloatArray, FloatArray, FloatArray]]
 """Gives, at s: the error of one increasing form of the equation, its slope, and curvature over slope."""
 
@@ -177,10 +179,11 @@ def _high(problem: _Problem, s: FloatArray) -> tuple[FloatArray, FloatArray, Flo
     return error, ratio, _curvature(problem.x, s) + ratio
 
 
-def _solve(problem: _Problem, form: _Form, least: FloatArray, most: FloatArray) -> FloatArray:
+def _solve(problem: _Problem, form: _Form, start: _Start, least: FloatArray, most: FloatArray) -> FloatArray:
     """Return the root of each item, between `least` and `most`, both of which enclose it."""
     low, high = least.copy(), most.copy()
-    s = _start(problem, least, most)
+    s = start(problem, least, most)
+    s = np.where((s > least) & (s < most), s, np.minimum(np.maximum(s, least * 1.0001), 0.99 * most))
     out = s.copy()
     left = np.arange(s.size)
     for _ in range(_STEPS):
@@ -205,23 +208,23 @@ def _solve(problem: _Problem, form: _Form, least: FloatArray, most: FloatArray) 
 
 
 def _start(problem: _Problem, least: FloatArray, most: FloatArray) -> FloatArray:
-    """Return a first guess inside the bracket."""
-    ln_target = np.log(problem.target)
-    # Low: ln b = -x^2/(2 s^2) + ln(s^3 / (x^2 sqrt(2 pi))) + ..., solved by two rounds of substitution.
-    x2 = np.maximum(problem.x * problem.x, 1e-300)
-    s = np.sqrt(x2 / np.maximum(-2.0 * ln_target, 1e-3))
-    for _ in range(2):
-        rest = 3.0 * np.log(s) - np.log(x2) - normalised.LN_ROOT_TWO_PI
-        s = np.sqrt(x2 / np.maximum(2.0 * (rest - ln_target), 1e-3))
-    deep = (s > least) & (s < most) & (most < _MOST)
-    # Elsewhere: the tangent at the turning point, or for the upper half the leading behaviour of what is missing.
+    """Return a first guess above the turning point: the tangent there, or the leading behaviour of what is missing."""
     upper = np.sqrt(np.maximum(-8.0 * np.log(np.minimum(problem.missing, 1.0)), 0.0)) * 0.8
     tangent = least + _ROOT_TWO_PI * np.exp(np.minimum(-0.5 * problem.x, 300.0)) * np.maximum(
         problem.target - normalised.price(problem.x, least), 0.0
     )
-    outer = np.where(problem.target > problem.missing, np.maximum(upper, tangent), tangent)
-    guess = np.where(deep, s, np.where(most < _MOST, most, outer))
-    guess = np.where(
-        (guess > least) & (guess < most), guess, np.minimum(np.maximum(guess, least * 1.0001), 0.99 * most)
-    )
-    return guess
+    return np.where(problem.target > problem.missing, np.maximum(upper, tangent), tangent)
+
+
+def _start_low(problem: _Problem, least: FloatArray, most: FloatArray) -> FloatArray:
+    """Return a first guess below the turning point: the deviation by which Bachelier's formula gives the price.
+
+    With k = |x| / s that is b = |x| (phi(k) / k - N(-k)), one function of k for all options, inverted by a table.
+    """
+    by_distance = np.log(problem.target) - np.log(-problem.x)
+    return np.asarray(-problem.x * np.exp(-np.interp(by_distance, _LN_PRICES, _LN_K)), dtype=np.float64)
+
+
+_K = np.concatenate([np.geomspace(38.0, 1e-3, 512), [1e-4, 1e-6, 1e-9, 1e-12]])
+_LN_K = np.log(_K)
+_LN_PRICES = -0.5 * _K * _K - normalised.LN_ROOT_TWO_PI + np.log(1.0 / _K - normalised.mills(-_K))

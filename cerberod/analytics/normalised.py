@@ -36,7 +36,7 @@ def log_moneyness(forward: FloatArray, strike: FloatArray) -> FloatArray:
     return out
 
 
-def _mills(z: FloatArray) -> FloatArray:
+def mills(z: FloatArray) -> FloatArray:
     """Return N(z) / phi(z)."""
     out: FloatArray = _ROOT_HALF_PI * erfcx(-_ROOT_HALF * z)
     return out
@@ -44,7 +44,7 @@ def _mills(z: FloatArray) -> FloatArray:
 
 def spread(h: FloatArray, t: FloatArray) -> FloatArray:
     """Return Y(h + t) - Y(h - t), positive, for h <= 0 < t and h + t <= 1/2 (beyond that it soon overflows)."""
-    out = _mills(h + t) - _mills(h - t)
+    out = mills(h + t) - mills(h - t)
     small = t < _SMALL_T
     if small.any():
         out[small] = _spread_of_small(h[small], t[small])
@@ -53,7 +53,7 @@ def spread(h: FloatArray, t: FloatArray) -> FloatArray:
 
 def _spread_of_small(h: FloatArray, t: FloatArray) -> FloatArray:
     # Y' = 1 + z Y and, differentiating on, Y^(n+1) = z Y^(n) + n Y^(n-1); only odd orders survive the difference.
-    before, now = _mills(h), 1.0 + h * _mills(h)
+    before, now = mills(h), 1.0 + h * mills(h)
     power = t.copy()
     total = now * power
     for order in range(1, _ORDERS):
