@@ -2,7 +2,8 @@
 
 Pure: no clock, no account, no venue rule. Prices and amounts are `Decimal`, exact. The *house* is the market model's
 quotes, replaced as a whole by `quote`; at one price it is ahead of user orders (it was there first). A user order
-that a new house quote reaches is filled as maker, at its own price.
+that a new house quote reaches is filled as maker, at its own price. An iceberg shows a part of itself and is whole
+behind it: what trades beyond the part that was shown is a hidden fill.
 """
 
 from collections.abc import Iterable
@@ -51,6 +52,15 @@ class Resting:
     price: Decimal
     remaining: Decimal
     arrival: int
+    display: Decimal | None = None
+    visible: Decimal = ZERO
+
+    def __post_init__(self) -> None:
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show as much again as the order shows."""
+        self.visible = self.remaining if self.display is None else min(self.display, self.remaining)
 
 
 @dataclass(frozen=True)
@@ -62,6 +72,8 @@ class Fill:
     taker_side: Side
     price: Decimal
     amount: Decimal
+    hidden: bool = False
+    """Whether the maker's part was behind the shown part of an iceberg."""
 
 
 class Book:
@@ -99,7 +111,7 @@ class Book:
         amounts: dict[Decimal, Decimal] = {price: amount for price, amount in self._house[side] if amount > 0}
         for order in self._orders.values():
             if order.side is side:
-                amounts[order.price] = amounts.get(order.price, ZERO) + order.remaining
+                amounts[order.price] = amounts.get(order.price, ZERO) + order.visible
         return sorted(amounts.items(), reverse=side is Side.BUY)[:levels]
 
     def best(self, side: Side) -> Decimal | None:
@@ -130,12 +142,19 @@ class Book:
                     amount = min(order.remaining, level[1])
                     if amount > 0:
                         level[1] -= amount
-                        self._reduce(order, amount)
-                        fills.append(Fill(None, order.order_id, side.opposite, order.price, amount))
+                        fills += self._reduce(order, amount, None, side.opposite)
+                order.refresh()
         return fills
 
     def submit(
-        self, order_id: str, owner: str, side: Side, amount: Decimal, limit: Decimal, lifetime: Lifetime
+        self,
+        order_id: str,
+        owner: str,
+        side: Side,
+        amount: Decimal,
+        limit: Decimal,
+        lifetime: Lifetime,
+        display: Decimal | None = None,
     ) -> list[Fill]:
         """Trade an incoming order as far as its limit allows, then let what is left rest if its lifetime says so.
 
@@ -148,13 +167,13 @@ class Book:
         fills: list[Fill] = []
         for maker, price, traded in plan:
             if isinstance(maker, Resting):
-                self._reduce(maker, traded)
-                fills.append(Fill(order_id, maker.order_id, side, price, traded))
+                fills += self._reduce(maker, traded, order_id, side)
+                maker.refresh()
             else:
                 maker[1] -= traded
                 fills.append(Fill(order_id, None, side, price, traded))
         if left > 0 and lifetime in (Lifetime.GOOD_TIL_CANCELLED, Lifetime.GOOD_TIL_DAY):
-            self._orders[order_id] = Resting(order_id, owner, side, limit, left, next(self._arrivals))
+            self._orders[order_id] = Resting(order_id, owner, side, limit, left, next(self._arrivals), display)
         return fills
 
     def check_self_trade(self, owner: str, side: Side, amount: Decimal, limit: Decimal) -> None:
@@ -191,6 +210,7 @@ class Book:
         if not ZERO < remaining <= order.remaining:
             raise ValueError("an order can only shrink, and not to nothing")
         order.remaining = remaining
+        order.visible = min(order.visible, remaining)
         self.changes += 1
 
     def cancel(self, order_id: str) -> Resting | None:
@@ -198,10 +218,17 @@ class Book:
         self.changes += 1
         return self._orders.pop(order_id, None)
 
-    def _reduce(self, order: Resting, amount: Decimal) -> None:
+    def _reduce(self, order: Resting, amount: Decimal, taker_id: str | None, taker_side: Side) -> list[Fill]:
+        """Trade a part of a resting order; return the fill of what it showed, and of what was behind."""
+        shown = min(amount, order.visible)
         order.remaining -= amount
+        order.visible -= shown
         if order.remaining <= 0:
             del self._orders[order.order_id]
+        parts = ((shown, False), (amount - shown, True))
+        return [
+            Fill(taker_id, order.order_id, taker_side, order.price, part, hidden) for part, hidden in parts if part > 0
+        ]
 
 
 def _reaches(side: Side, limit: Decimal, price: Decimal) -> bool:

@@ -1,41 +1,29 @@
-"""The private methods that trade: place, edit, cancel, close. Each takes a call and returns the `result`."""
+"""The private methods that place and change orders. Each takes a call and returns the `result`."""
 
 from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any, Final
 
-from cerberod.simulator.deribit.exchange import CURRENCIES
-from cerberod.simulator.deribit.orders import EditRequest, Order, OrderRequest, UserTrade
-from cerberod.simulator.deribit.public import KINDS, Call, Method, instrument_of
+from cerberod.simulator.deribit.cancels import METHODS as CANCELS
+from cerberod.simulator.deribit.instruments import Instrument
+from cerberod.simulator.deribit.orders import (
+    Advanced,
+    EditRequest,
+    FillCondition,
+    Link,
+    Order,
+    OrderRequest,
+    OrderType,
+    Trigger,
+    UserTrade,
+)
+from cerberod.simulator.deribit.params import Params
+from cerberod.simulator.deribit.public import Call, Method, instrument_of
 from cerberod.simulator.deribit.wire import VenueError, invalid
 from cerberod.simulator.matching import Lifetime, Side
 
-_TYPES = ("limit", "market", "stop_limit", "stop_market", "take_limit", "take_market", "market_limit", "trailing_stop")
-_NOT_HERE = (
-    "advanced",
-    "trigger",
-    "trigger_price",
-    "trigger_offset",
-    "linked_order_type",
-    "otoco_config",
-    "display_amount",
-)
 _LONGEST_LABEL = 64
-ORDER_TYPES: Final = (
-    "all",
-    "limit",
-    "trigger_all",
-    "stop_all",
-    "stop_limit",
-    "stop_market",
-    "take_all",
-    "take_limit",
-    "take_market",
-    "trailing_all",
-    "trailing_stop",
-    "stop",
-    "take",
-)
+_NEVER_RESTS = (Lifetime.IMMEDIATE_OR_CANCEL, Lifetime.FILL_OR_KILL)
 
 
 def buy(call: Call) -> dict[str, Any]:
@@ -47,54 +35,144 @@ def sell(call: Call) -> dict[str, Any]:
 
 
 def _placed(call: Call, side: Side) -> dict[str, Any]:
-    p = call.params
-    instrument = instrument_of(call)
-    order_type = p.choice("type", _TYPES, "limit")
-    if order_type not in ("limit", "market") or any(p.has(name) for name in _NOT_HERE) or p.flag("mmp"):
+    p, instrument = call.params, instrument_of(call)
+    link = p.choice("linked_order_type", [link.value for link in Link])
+    condition = p.choice("trigger_fill_condition", [condition.value for condition in FillCondition])
+    request = _request(
+        p,
+        instrument,
+        side,
+        _required_amount(p, instrument),
+        advanced=_advanced(p),
+        link=None if link is None else Link(link),
+        fill_condition=FillCondition.FIRST_HIT if condition is None else FillCondition(condition),
+        others=_others(p, instrument),
+    )
+    return placed_result(*call.exchange.place(request, call.connection))
+
+
+def _others(p: Params, instrument: Instrument) -> tuple[OrderRequest, ...]:
+    """Read the orders that are linked to the one being placed."""
+    given = p.raw.get("otoco_config")
+    if given is None:
+        return ()
+    if not isinstance(given, list) or not all(isinstance(one, dict) for one in given):
+        raise invalid("otoco_config", "wrong format")
+    out: list[OrderRequest] = []
+    for one in given:
+        inner = Params(one)
+        direction = inner.choice("direction", [side.value for side in Side])
+        if direction is None:
+            raise invalid("direction", "value required")
+        amount = _amount(inner, instrument) or _required_amount(p, instrument)
+        out.append(_request(inner, instrument, Side(direction), amount))
+    return tuple(out)
+
+
+def _request(
+    p: Params,
+    instrument: Instrument,
+    side: Side,
+    amount: Decimal,
+    *,
+    advanced: Advanced | None = None,
+    link: Link | None = None,
+    fill_condition: FillCondition = FillCondition.FIRST_HIT,
+    others: tuple[OrderRequest, ...] = (),
+) -> OrderRequest:
+    """Read one order, and refuse parameters that do not belong to its type."""
+    order_type = OrderType(p.choice("type", [t.value for t in OrderType]) or OrderType.LIMIT.value)
+    if p.flag("mmp"):
         raise VenueError(10033)
-    market = order_type == "market"
+    lifetime = Lifetime(p.choice("time_in_force", [t.value for t in Lifetime]) or Lifetime.GOOD_TIL_CANCELLED.value)
     price = p.number("price")
-    if market:
+    if not order_type.priced:
         if p.has("time_in_force"):
             raise invalid("time_in_force", "invalid value")
         price = None
     elif price is None:
         raise invalid("price", "value required")
-    lifetime = Lifetime(p.choice("time_in_force", [t.value for t in Lifetime]) or Lifetime.GOOD_TIL_CANCELLED.value)
     post_only = bool(p.flag("post_only"))
-    if post_only and (market or lifetime in (Lifetime.IMMEDIATE_OR_CANCEL, Lifetime.FILL_OR_KILL)):
+    if post_only and (not order_type.priced or lifetime in _NEVER_RESTS):
         raise VenueError(11055)
-    label = p.text("label", longest=_LONGEST_LABEL) or ""
-    request = OrderRequest(
+    display = _display(p)
+    if display is not None and not order_type.priced:
+        raise VenueError(10031)
+    trigger, trigger_price, trigger_offset = _trigger(p, order_type)
+    return OrderRequest(
         instrument=instrument,
         side=side,
-        amount=_amount(call, instrument.contract_size, required=True),
-        market=market,
+        amount=amount,
         price=price,
+        type=order_type,
         lifetime=lifetime,
-        label=label,
+        label=p.text("label", longest=_LONGEST_LABEL) or "",
         post_only=post_only,
         reject_post_only=bool(p.flag("reject_post_only")),
         reduce_only=bool(p.flag("reduce_only")),
         valid_until_ms=p.integer("valid_until"),
+        display=display,
+        trigger=trigger,
+        trigger_price=trigger_price,
+        trigger_offset=trigger_offset,
+        advanced=advanced,
+        link=link,
+        fill_condition=fill_condition,
+        others=others,
     )
-    return placed_result(*call.exchange.place(request, call.connection))
 
 
-def _amount(call: Call, contract_size: Decimal, required: bool) -> Decimal:
-    """Return `amount`, or `contracts` as an amount; both given must agree. Zero if neither is given nor required."""
-    amount, contracts = call.params.number("amount"), call.params.number("contracts")
+def _trigger(p: Params, order_type: OrderType) -> tuple[Trigger | None, Decimal | None, Decimal | None]:
+    """Read what an order waits for: all of it where it waits, nothing of it where it does not."""
+    trigger = p.choice("trigger", [t.value for t in Trigger])
+    price, offset = p.number("trigger_price"), p.number("trigger_offset")
+    trailing = order_type is OrderType.TRAILING_STOP
+    wanted = {
+        "trigger": (trigger, order_type.waits),
+        "trigger_price": (price, order_type.waits and not trailing),
+        "trigger_offset": (offset, trailing),
+    }
+    for name, (value, needed) in wanted.items():
+        if needed and value is None:
+            raise invalid(name, "value required")
+        if value is not None and not needed:
+            raise invalid(name, "invalid value")
+    if offset is not None and offset <= 0:
+        raise invalid("trigger_offset", "value must be > 0")
+    return (None if trigger is None else Trigger(trigger)), price, offset
+
+
+def _advanced(p: Params) -> Advanced | None:
+    given = p.choice("advanced", [advanced.value for advanced in Advanced])
+    return None if given is None else Advanced(given)
+
+
+def _display(p: Params) -> Decimal | None:
+    """Return the shown part of an iceberg; `max_show` is the parameter's older name."""
+    display = p.number("display_amount")
+    display = p.number("max_show") if display is None else display
+    if display is not None and display <= 0:
+        raise VenueError(10024)
+    return display
+
+
+def _amount(p: Params, instrument: Instrument) -> Decimal | None:
+    """Return `amount`, or `contracts` as an amount; both given must agree. None if neither is given."""
+    amount, contracts = p.number("amount"), p.number("contracts")
     if contracts is not None:
-        from_contracts = contracts * contract_size
+        from_contracts = contracts * instrument.contract_size
         if amount is not None and amount != from_contracts:
             raise invalid("contracts", "must agree with amount")
         amount = from_contracts
-    if amount is None:
-        if required:
-            raise invalid("amount", "value required")
-        return Decimal(0)
-    if amount < 0:
+    if amount is not None and amount < 0:
         raise invalid("amount", "value must be > 0")
+    return amount
+
+
+def _required_amount(p: Params, instrument: Instrument) -> Decimal:
+    amount = _amount(p, instrument)
+    if amount is None:
+        raise invalid("amount", "value required")
     return amount
 
 
@@ -120,16 +198,19 @@ def edit_by_label(call: Call) -> dict[str, Any]:
 
 def _edited(call: Call, order: Order) -> dict[str, Any]:
     p = call.params
-    if any(p.has(name) for name in _NOT_HERE):
+    if p.flag("mmp"):
         raise VenueError(10033)
-    amount = _amount(call, order.instrument.contract_size, required=False)
     change = EditRequest(
-        amount=amount or None,
+        amount=_amount(p, order.instrument) or None,
         price=p.number("price"),
         post_only=p.flag("post_only"),
         reject_post_only=p.flag("reject_post_only"),
         reduce_only=p.flag("reduce_only"),
         valid_until_ms=p.integer("valid_until"),
+        display=_display(p),
+        trigger_price=p.number("trigger_price"),
+        trigger_offset=p.number("trigger_offset"),
+        advanced=_advanced(p),
     )
     return placed_result(*call.exchange.edit(order, change))
 
@@ -149,80 +230,11 @@ def close_position(call: Call) -> dict[str, Any]:
         instrument=instrument,
         side=Side.SELL if held > 0 else Side.BUY,
         amount=abs(held),
-        market=order_type == "market",
+        type=OrderType(order_type),
         price=None if order_type == "market" else price,
         reduce_only=True,
     )
     return placed_result(*call.exchange.place(request, call.connection))
-
-
-# Cancels
-
-
-def cancel(call: Call) -> dict[str, Any]:
-    order = call.exchange.find(call.params.required_text("order_id"))
-    return call.exchange.cancel(order).record()
-
-
-def cancel_all(call: Call) -> Any:
-    return _cancelled(call, call.exchange.open_orders())
-
-
-def cancel_all_by_currency(call: Call) -> Any:
-    currency = call.params.currency(CURRENCIES)
-    return _cancelled(call, of_kind_and_type(call, (o for o in _open(call) if o.instrument.currency == currency)))
-
-
-def cancel_all_by_instrument(call: Call) -> Any:
-    instrument = instrument_of(call)
-    return _cancelled(call, of_kind_and_type(call, (o for o in _open(call) if o.instrument.name == instrument.name)))
-
-
-def cancel_all_by_kind_or_type(call: Call) -> Any:
-    wanted = call.params.raw.get("currency")
-    names = wanted if isinstance(wanted, list) else [wanted]
-    if not names or not all(name in (*CURRENCIES, "any") for name in names):
-        raise invalid("currency", "invalid currency")
-    chosen = (o for o in _open(call) if "any" in names or o.instrument.currency in names)
-    return _cancelled(call, of_kind_and_type(call, chosen))
-
-
-def cancel_by_label(call: Call) -> int:
-    label = call.params.required_text("label")
-    currency = call.params.currency(CURRENCIES) if call.params.has("currency") else None
-    found = [o for o in _open(call) if o.label == label and currency in (None, o.instrument.currency)]
-    return len([call.exchange.cancel(order) for order in found])
-
-
-def _open(call: Call) -> list[Order]:
-    return call.exchange.open_orders()
-
-
-def of_kind_and_type(call: Call, orders: Iterable[Order]) -> list[Order]:
-    """Keep the orders that `kind` and `type` mean; here every order that can be open is a limit order."""
-    kind = call.params.choice("kind", KINDS)
-    order_type = call.params.choice("type", ORDER_TYPES, "all")
-    if order_type not in ("all", "limit"):
-        return []
-    return [o for o in orders if kind in (None, "any", o.instrument.kind)]
-
-
-def _cancelled(call: Call, orders: list[Order]) -> Any:
-    """Cancel, and answer a number, or with `detailed` a list of groups."""
-    groups: dict[tuple[str, str], list[dict[str, object]]] = {}
-    done = 0
-    for order in orders:
-        if not order.open:  # filled while the books were brought up to date
-            continue
-        record = call.exchange.cancel(order).record()
-        groups.setdefault((order.instrument.currency, order.instrument.name), []).append(record)
-        done += 1
-    if not call.params.flag("detailed"):
-        return done
-    return [
-        {"currency": currency, "instrument_name": name, "type": "limit", "result": records}
-        for (currency, name), records in groups.items()
-    ]
 
 
 METHODS: Final[dict[str, Method]] = {
@@ -231,10 +243,4 @@ METHODS: Final[dict[str, Method]] = {
     "private/edit": edit,
     "private/edit_by_label": edit_by_label,
     "private/close_position": close_position,
-    "private/cancel": cancel,
-    "private/cancel_all": cancel_all,
-    "private/cancel_all_by_currency": cancel_all_by_currency,
-    "private/cancel_all_by_instrument": cancel_all_by_instrument,
-    "private/cancel_all_by_kind_or_type": cancel_all_by_kind_or_type,
-    "private/cancel_by_label": cancel_by_label,
-}
+} | CANCELS

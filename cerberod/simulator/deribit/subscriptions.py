@@ -12,10 +12,10 @@ from typing import Any, Final
 from cerberod.simulator.deribit import views
 from cerberod.simulator.deribit.exchange import CURRENCIES, Exchange
 from cerberod.simulator.deribit.instruments import Instrument
+from cerberod.simulator.deribit.money import position_record
 from cerberod.simulator.deribit.orders import Order, UserTrade
 from cerberod.simulator.deribit.params import Params
 from cerberod.simulator.deribit.public import KINDS, index_names
-from cerberod.simulator.deribit.reports import position_record
 from cerberod.simulator.deribit.trades import since as trades_of
 from cerberod.simulator.deribit.wire import VenueError, invalid, write_notification
 from cerberod.simulator.matching import Side

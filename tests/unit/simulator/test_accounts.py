@@ -10,6 +10,7 @@ from cerberod.simulator.accounts import (
     OpenOrder,
     Position,
     Value,
+    delivery_fee,
     fee,
     gain,
     initial_margin,
@@ -18,6 +19,7 @@ from cerberod.simulator.accounts import (
 
 D = Decimal
 INVERSE, LINEAR, OPTION = Contract.INVERSE_FUTURE, Contract.LINEAR_FUTURE, Contract.INVERSE_OPTION
+LINEAR_OPTION = Contract.LINEAR_OPTION
 INDEX = D(80_000)
 
 
@@ -106,11 +108,62 @@ def test_settlement_pays_the_delivery_price_and_ends_the_position() -> None:
     account = Account("a", {"BTC": D(1)})
     account.trade(account.position("o", OPTION, "BTC", "BTC"), D(-1), D("0.05"), INDEX, taker=False)
     account.trade(account.position("f", INVERSE, "BTC", "BTC"), D(10_000), D(50_000), INDEX, taker=False)
-    account.settle("o", D("0.02"))
-    account.settle("f", D(100_000))
-    account.settle("never held", D(1))
+    account.deliver("o", D("0.02"), INDEX, free=False)
+    account.deliver("f", D(100_000), INDEX, free=False)
+    assert account.deliver("never held", D(1), INDEX, free=False) is None
     assert account.positions == {}
-    assert account.balances["BTC"] == 1 + D("0.05") - D("0.0003") - D("0.02") + D("0.1")
+    assert account.balances["BTC"] == 1 + D("0.05") - D("0.0003") - D("0.02") - D("0.00015") + D("0.1")
+
+
+def test_a_delivery_fee_is_capped_and_short_options_of_a_day_or_a_week_go_free() -> None:
+    assert delivery_fee(OPTION, D(2), D("0.0004"), INDEX) == D("0.0001")  # 12.5 % of what it pays
+    assert delivery_fee(OPTION, D(2), D("0.5"), INDEX) == D("0.0003")
+    assert delivery_fee(LINEAR_OPTION, D(2), D(5_000), INDEX) == D(24)
+    assert delivery_fee(INVERSE, D(2), D(5_000), INDEX) == 0
+    account = Account("a", {"BTC": D(1)})
+    account.trade(account.position("o", OPTION, "BTC", "BTC"), D(1), D("0.05"), INDEX, taker=True)
+    done = account.deliver("o", D("0.06"), INDEX, free=True)
+    assert done is not None
+    assert (done.fee, done.cash, done.profit) == (D(0), D("0.06"), D("0.01"))
+
+
+@pytest.mark.parametrize(("contract", "entry", "mark"), [(INVERSE, 50_000, 40_000), (LINEAR, 50_000, 52_000)])
+def test_a_settlement_moves_the_session_profit_into_the_balance_and_changes_no_equity(
+    contract: Contract, entry: int, mark: int
+) -> None:
+    account = Account("a", {"BTC": D(1), "USDC": D(1)})
+    currency = "USDC" if contract is LINEAR else "BTC"
+    held = account.position("f", contract, currency, "BTC")
+    account.trade(held, D(2_000), D(entry), INDEX, taker=False)
+    account.trade(held, D(-500), D(mark), INDEX, taker=False)
+    value = Value(mark=D(mark), index=INDEX, forward=D(mark))
+
+    def equity() -> Decimal:
+        return account.equity(currency, account.totals(currency, {"f": value}, []))
+
+    before, balance = equity(), account.balances[currency]
+    assert balance == 1, "what a future earned is not in the balance yet"
+    done = account.settle(held, D(mark))
+    assert done.session == gain(contract, D(2_000), D(entry), D(mark))
+    assert account.balances[currency] == balance + done.cash
+    assert float(equity()) == pytest.approx(float(before))
+    assert (held.realised, held.floating(D(mark)), account.session_rpl[currency]) == (D(0), D(0), D(0))
+    assert held.total(D(mark)) == gain(contract, D(1_500), D(entry), D(mark)), "the price of entry stays"
+
+
+def test_a_linear_option_pays_and_is_worth_quote_currency() -> None:
+    account = Account("a", {"USDC": D(10_000)})
+    held = account.position("o", LINEAR_OPTION, "USDC", "BTC")
+    charged, _ = account.trade(held, D("0.1"), D(2_000), D(80_000), taker=True)
+    assert charged == D("0.1") * D(40)
+    assert fee(LINEAR_OPTION, D(1), D(2_000), taker=False, index=D(80_000)) == D(8)
+    assert fee(LINEAR_OPTION, D(1), D(100), taker=True, index=D(80_000)) == D("12.5")
+    assert account.balances["USDC"] == D(10_000) - D(200) - D(4)
+    value = Value(mark=D(2_500), index=D(80_000), forward=D(81_000), strike=D(80_000), is_call=True, delta=0.5)
+    sums = account.totals("USDC", {"o": value}, [])
+    assert (sums.options_value, sums.options_pl) == (D(250), D(50))
+    assert sums.net_options_delta == {"btc_usdc": 0.05}, "a premium in dollars is no delta"
+    assert initial_margin(LINEAR_OPTION, D(-1), value) == D("0.15") * 81_000 + 2_500
 
 
 @pytest.mark.parametrize("contract", [INVERSE, LINEAR, OPTION])

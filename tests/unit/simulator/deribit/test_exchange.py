@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from cerberod.simulator.config import SimulatorConfig
 from cerberod.simulator.deribit.exchange import START_BALANCES, Exchange
-from cerberod.simulator.deribit.orders import EditRequest, OrderRequest
+from cerberod.simulator.deribit.orders import EditRequest, OrderRequest, OrderType
 from cerberod.simulator.deribit.wire import VenueError
 from cerberod.simulator.matching import Lifetime, Side
 from cerberod.simulator.world import World
@@ -54,7 +54,7 @@ def act(step: Step) -> None:
             instrument=instrument,
             side=Side(action),
             amount=instrument.lot * lots,
-            market=market,
+            type=OrderType.MARKET if market else OrderType.LIMIT,
             price=None if market else price,
             lifetime=Lifetime.GOOD_TIL_CANCELLED if market else lifetime,
             post_only=post_only and not market and lifetime is Lifetime.GOOD_TIL_CANCELLED,
@@ -85,7 +85,8 @@ def check() -> None:
         if position.name != OPTION:
             cash[position.currency] += position.realised
     for currency, start in START_BALANCES.items():
-        assert abs(EXCHANGE.account.balances[currency] - start - cash[currency]) < D("1e-9")
+        session = EXCHANGE.account.session_rpl.get(currency, D(0))
+        assert abs(EXCHANGE.account.balances[currency] + session - start - cash[currency]) < D("1e-9")
         totals = EXCHANGE.totals(currency)
         assert totals.initial >= totals.maintenance >= 0
         assert totals.open_orders >= 0
