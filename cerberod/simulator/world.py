@@ -8,7 +8,7 @@ from cerberod.clock import Clock
 from cerberod.simulator.chain import load_chains
 from cerberod.simulator.config import SimulatorConfig
 from cerberod.simulator.control import ControlServer
-from cerberod.simulator.deribit.catalogue import Catalogue
+from cerberod.simulator.deribit.catalogue import Catalogue, Listing
 from cerberod.simulator.deribit.environment import Environment
 from cerberod.simulator.deribit.exchange import Exchange
 from cerberod.simulator.deribit.prints import Tape
@@ -35,11 +35,11 @@ class World:
         if self.chains:
             self._stand()
         self.quotes = Quotes(self.market, self.time, self.chains)
-        catalogue = Catalogue(self.market, self.time, self.chains)
+        listing = Listing(self.market, self.time, self.chains)
         self.environments = {
             name: Environment(
                 name,
-                Exchange(self.quotes, catalogue, Tape(self.quotes), f"{name}-main", user_id, first_id),
+                Exchange(self.quotes, Catalogue(listing), Tape(self.quotes), f"{name}-main", user_id, first_id),
                 clock,
                 config.seed,
                 testnet=name == TESTNET,

@@ -14,6 +14,8 @@ import orjson
 
 from cerberod.clock import Clock
 from cerberod.simulator.deribit.auth import Authority, Key, Token, read_signed_header, token_result
+from cerberod.simulator.deribit.combo_methods import READS as COMBOS
+from cerberod.simulator.deribit.combo_methods import WRITES as COMBO_WRITES
 from cerberod.simulator.deribit.credits import CreditBook
 from cerberod.simulator.deribit.exchange import Exchange
 from cerberod.simulator.deribit.instruments import Instrument
@@ -38,12 +40,20 @@ _LARGEST_KEPT = 4_096
 _LONGEST_NAME = 100
 
 _RIGHTS: Final[dict[str, tuple[str, str]]] = (
-    dict.fromkeys(TRADING, ("trade", "read_write"))
+    dict.fromkeys(TRADING | COMBO_WRITES, ("trade", "read_write"))
     | dict.fromkeys(ORDER_READS, ("trade", "read"))
     | dict.fromkeys(ACCOUNT_READS, ("account", "read"))
 )
 _METHODS: Final[dict[str, Method]] = (
-    PUBLIC | PUBLIC_TRADES | SERIES | SETTLEMENTS | TRADING | ORDER_READS | ACCOUNT_READS
+    PUBLIC
+    | PUBLIC_TRADES
+    | SERIES
+    | SETTLEMENTS
+    | COMBOS
+    | COMBO_WRITES
+    | TRADING
+    | ORDER_READS
+    | ACCOUNT_READS
 )
 
 
@@ -79,6 +89,7 @@ class Environment:
     def reset(self) -> None:
         """Forget orders, trades, tokens, credits spent and requests received; connections stay."""
         self.exchange.clear()
+        self.exchange.catalogue.clear()
         self.authority.clear()
         self.credits.clear()
         self.received.clear()

@@ -1,14 +1,12 @@
-"""What trades on the simulated Deribit: names, contract rules and the calendar of expiries and strikes.
+"""What an instrument of the simulated Deribit is: its name, its tick grid, and how the venue tells it.
 
-Contract figures are Deribit's (2026). Which expiries and strikes exist is a pure function of time and of the price at
-the moment an expiry was first listed, so a strike never vanishes because the market moved.
+Which instruments exist, and by which contract rules, is `listing.py`'s; packages of them are `combos.py`'s.
 """
 
 import re
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from datetime import UTC, datetime
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Final
 
 from cerberod.simulator.market import DAY_MS
@@ -22,15 +20,20 @@ _DATED_NAME = re.compile(r"^([A-Z]+(?:_[A-Z]+)?)-(\d{1,2})([A-Z]{3})(\d{2})(?:-[
 _ANY_NAME = re.compile(r"^[A-Z0-9]{2,10}(_[A-Z0-9]{2,10})?(-[A-Z0-9_d]+){0,3}$")
 
 _COIN_IDS = {"BTC": 1_000_033, "ETH": 1_000_034, "SOL": 1_000_051, "XRP": 1_000_052}
+_BLOCK_MINIMUM = {"BTC": 25, "ETH": 250, "SOL": 2_500, "XRP": 100_000}
 
 
 @dataclass(frozen=True)
 class TickGrid:
-    """The prices an instrument may have: multiples of `fine` up to `threshold`, of `coarse` above it."""
+    """The prices an instrument may have: multiples of `fine` up to `threshold`, of `coarse` above it.
+
+    A `signed` grid goes on below zero: a package of legs may cost less than nothing.
+    """
 
     fine: Decimal
     threshold: Decimal | None = None
     coarse: Decimal | None = None
+    signed: bool = False
 
     def _step(self, price: Decimal) -> Decimal:
         if self.threshold is not None and self.coarse is not None and price > self.threshold:
@@ -45,14 +48,13 @@ class TickGrid:
         """Return the highest price of the grid that is not above `price` (a float's last digits are forgiven)."""
         exact = Decimal(repr(round(price, 10))) if isinstance(price, float) else price
         step = self._step(exact)
-        return exact // step * step
+        return (exact / step).to_integral_value(ROUND_FLOOR) * step
 
     def up(self, price: float | Decimal) -> Decimal:
         """Return the lowest price of the grid that is not below `price`."""
         exact = Decimal(repr(round(price, 10))) if isinstance(price, float) else price
         step = self._step(exact)
-        steps, rest = divmod(exact, step)
-        return (steps + (1 if rest > 0 else 0)) * step
+        return (exact / step).to_integral_value(ROUND_CEILING) * step
 
     def next_up(self, price: Decimal) -> Decimal:
         """Return the grid price after `price`."""
@@ -76,7 +78,7 @@ class Instrument:
     """One tradable contract: `coin` is the market's asset, `currency` what premium, margin and profit are paid in."""
 
     name: str
-    kind: str  # option | future | option_combo | future_combo
+    kind: str  # option | future | spot | option_combo | future_combo
     coin: str
     currency: str
     linear: bool
@@ -105,52 +107,80 @@ class Instrument:
         return bool(self.legs)
 
     @property
+    def premium(self) -> bool:
+        """Tell whether its price is an option premium, of one option or of a package."""
+        return self.kind in ("option", "option_combo")
+
+    @property
+    def spot(self) -> bool:
+        return self.kind == "spot"
+
+    @property
+    def quote(self) -> str:
+        """Return the currency its price is in."""
+        if self.linear:
+            return self.currency
+        return self.coin if self.premium else "USD"
+
+    @property
     def index_name(self) -> str:
-        return f"{self.coin.lower()}_{'usdc' if self.linear else 'usd'}"
+        return f"{self.coin.lower()}_{self.currency.lower() if self.linear else 'usd'}"
 
     @property
     def expiry_code(self) -> str:
         return "PERPETUAL" if self.perpetual else expiry_code(self.expiry_ms)
 
-    def record(self) -> dict[str, object]:
-        """Return the instrument as public/get_instruments tells it."""
-        quote = "USDC" if self.linear else self.coin if self.option else "USD"
-        counter = "USDC" if self.linear else "USD"
+    @property
+    def strike_code(self) -> str:
+        return strike_code(self.strike)
+
+    def record(self, *, active: bool = True) -> dict[str, object]:
+        """Return the instrument as public/get_instruments tells it; an inactive one is a combo put to rest."""
         out: dict[str, object] = {
             "instrument_name": self.name,
-            "instrument_id": key_of("instrument", self.name) % 900_000 + 100_000,
+            "instrument_id": self.instrument_id,
             "kind": self.kind,
-            "state": "open",
-            "is_active": True,
+            "state": "open" if active else "inactive",
+            "is_active": active,
             "base_currency": self.coin,
-            "quote_currency": quote,
-            "counter_currency": counter,
+            "quote_currency": self.quote,
+            "counter_currency": self.currency if self.linear else "USD",
             "settlement_currency": self.currency,
             "settlement_period": self.period,
             "instrument_type": "linear" if self.linear else "reversed",
             "price_index": self.index_name,
-            "index_id": _COIN_IDS[self.coin],
-            "product_group": self.coin,
-            "underlying_type": "crypto",
             "creation_timestamp": self.created_ms,
             "expiration_timestamp": self.expiry_ms,
             "contract_size": float(self.contract_size),
             "min_trade_amount": float(self.minimum),
-            "lot_size": 1,
             "tick_size": float(self.grid.fine),
             "tick_size_steps": self._steps(),
-            "base_currency_uuid": _uuid(self.coin),
-            "quote_currency_uuid": _uuid(quote),
-            "block_trade_tick_size": float(self.grid.fine) if self.option else 0.01,
+            "maker_commission": 0.0,
+            "taker_commission": 0.0,
         }
-        if self.option:
+        if self.combo:
+            return out
+        out |= {
+            "index_id": _COIN_IDS[self.coin],
+            "product_group": self.coin,
+            "underlying_type": "crypto",
+            "lot_size": 1,
+            "base_currency_uuid": _uuid(self.coin),
+            "quote_currency_uuid": _uuid(self.quote),
+            "block_trade_tick_size": float(self.grid.fine) if self.option else 0.01,
+            "block_trade_commission": 0.0,
+        }
+        if self.spot:
+            del out["settlement_currency"], out["settlement_period"]
+            out["block_trade_min_trade_amount"] = _BLOCK_MINIMUM[self.coin]
+        elif self.option:
             out |= {
                 "strike": self.strike,
                 "option_type": "call" if self.is_call else "put",
-                "maker_commission": 0.0003,
-                "taker_commission": 0.0003,
+                "maker_commission": 0.0001 if self.linear else 0.0003,
+                "taker_commission": 0.0005 if self.linear else 0.0003,
                 "block_trade_commission": 0.0003,
-                "block_trade_min_trade_amount": 25 if self.coin == "BTC" else 250,
+                "block_trade_min_trade_amount": _BLOCK_MINIMUM[self.coin],
             }
         else:
             out |= {
@@ -158,12 +188,15 @@ class Instrument:
                 "max_leverage": self.leverage,
                 "max_non_default_leverage": 5.0,
                 "max_liquidation_commission": 0.0075,
-                "maker_commission": 0.0,
                 "taker_commission": 0.0005,
                 "block_trade_commission": 0.00025,
                 "block_trade_min_trade_amount": 200_000,
             }
         return out
+
+    @property
+    def instrument_id(self) -> int:
+        return key_of("instrument", self.name) % 900_000 + 100_000
 
     def _steps(self) -> list[dict[str, float]]:
         if self.grid.threshold is None or self.grid.coarse is None:
@@ -185,6 +218,11 @@ def expiry_code(expiry_ms: int) -> str:
     """Write an expiry as names do: 25DEC26, 6OCT26."""
     moment = datetime.fromtimestamp(expiry_ms / 1000, UTC)
     return f"{moment.day}{_MONTHS[moment.month - 1]}{moment.year % 100:02d}"
+
+
+def strike_code(strike: float) -> str:
+    """Write a strike as names do: 90000, and 1d52 for 1.52."""
+    return format(Decimal(repr(strike)).normalize(), "f").replace(".", "d")
 
 
 def date_of(time_ms: int) -> str:
@@ -223,175 +261,3 @@ def parse_option_name(name: str) -> tuple[str, int, float, bool] | None:
         return None
     expiry_ms = _expiry(found[2], found[3], found[4])
     return None if expiry_ms is None else (found[1], expiry_ms, float(found[5]), found[6] == "C")
-
-
-# Contract rules
-
-_OPTION_GRID = TickGrid(Decimal("0.0001"), Decimal("0.005"), Decimal("0.0005"))
-_OPTION_LOT = {"BTC": Decimal("0.1"), "ETH": Decimal(1)}
-_FUTURE_SIZE = {"BTC": Decimal(10), "ETH": Decimal(1)}
-_FUTURE_TICK = {"BTC": Decimal("2.5"), "ETH": Decimal("0.05")}
-_PERPETUAL_TICK = {"BTC": Decimal("0.5"), "ETH": Decimal("0.05")}
-_LINEAR: dict[str, tuple[Decimal, Decimal]] = {  # tick, contract size
-    "BTC": (Decimal(1), Decimal("0.001")),
-    "ETH": (Decimal("0.1"), Decimal("0.01")),
-    "SOL": (Decimal("0.01"), Decimal("0.1")),
-    "XRP": (Decimal("0.0001"), Decimal(10)),
-}
-INVERSE_COINS: Final = ("BTC", "ETH")
-_LISTED_2018_MS = 1_534_167_754_000
-
-
-def option(coin: str, expiry_ms: int, strike: float, is_call: bool, created_ms: int) -> Instrument:
-    """Make an inverse option."""
-    lot = _OPTION_LOT[coin]
-    return Instrument(
-        name=f"{coin}-{expiry_code(expiry_ms)}-{int(strike)}-{'C' if is_call else 'P'}",
-        kind="option",
-        coin=coin,
-        currency=coin,
-        linear=False,
-        grid=_OPTION_GRID,
-        lot=lot,
-        minimum=lot,
-        contract_size=Decimal(1),
-        created_ms=created_ms,
-        expiry_ms=expiry_ms,
-        period=_period(expiry_ms),
-        strike=strike,
-        is_call=is_call,
-    )
-
-
-def future(coin: str, expiry_ms: int, created_ms: int) -> Instrument:
-    """Make a dated inverse future."""
-    size = _FUTURE_SIZE[coin]
-    return Instrument(
-        name=f"{coin}-{expiry_code(expiry_ms)}",
-        kind="future",
-        coin=coin,
-        currency=coin,
-        linear=False,
-        grid=TickGrid(_FUTURE_TICK[coin]),
-        lot=size,
-        minimum=size,
-        contract_size=size,
-        created_ms=created_ms,
-        expiry_ms=expiry_ms,
-        period=_period(expiry_ms),
-        leverage=25,
-    )
-
-
-def perpetuals() -> list[Instrument]:
-    """Return all perpetuals, inverse and linear."""
-    inverse = [
-        Instrument(
-            name=f"{coin}-PERPETUAL",
-            kind="future",
-            coin=coin,
-            currency=coin,
-            linear=False,
-            grid=TickGrid(_PERPETUAL_TICK[coin]),
-            lot=_FUTURE_SIZE[coin],
-            minimum=_FUTURE_SIZE[coin],
-            contract_size=_FUTURE_SIZE[coin],
-            created_ms=_LISTED_2018_MS,
-        )
-        for coin in INVERSE_COINS
-    ]
-    linear = [
-        Instrument(
-            name=f"{coin}_USDC-PERPETUAL",
-            kind="future",
-            coin=coin,
-            currency="USDC",
-            linear=True,
-            grid=TickGrid(tick),
-            lot=size,
-            minimum=size,
-            contract_size=size,
-            created_ms=_LISTED_2018_MS,
-        )
-        for coin, (tick, size) in _LINEAR.items()
-    ]
-    return inverse + linear
-
-
-# Calendar
-
-
-@dataclass(frozen=True)
-class Tenor:
-    """A kind of expiry: how long before its end it was listed, how wide and how fine its strikes are."""
-
-    period: str
-    listed_days: int
-    width: float  # strikes reach from price * (1 - width) to price * (1 + width * upper)
-    upper: float
-    step_share: float
-
-
-_TENORS = {
-    "day": Tenor("day", 4, 0.12, 1.0, 0.006),
-    "week": Tenor("week", 28, 0.30, 1.0, 0.012),
-    "month": Tenor("month", 95, 0.50, 1.3, 0.024),
-    "quarter": Tenor("month", 370, 0.70, 2.2, 0.06),
-}
-
-
-def _is_last_friday(day: datetime) -> bool:
-    return day.weekday() == 4 and (day + timedelta(days=7)).month != day.month
-
-
-def _tenor(expiry_ms: int) -> Tenor:
-    day = datetime.fromtimestamp(expiry_ms / 1000, UTC)
-    if _is_last_friday(day):
-        return _TENORS["quarter" if day.month % 3 == 0 else "month"]
-    return _TENORS["week" if day.weekday() == 4 else "day"]
-
-
-def _period(expiry_ms: int) -> str:
-    return _tenor(expiry_ms).period
-
-
-def live_expiries(now_ms: int) -> list[int]:
-    """Return the expiries listed at a moment, ascending: four days, four Fridays, three months, four quarters."""
-    first = now_ms - now_ms % DAY_MS + _EXPIRY_HOUR_MS
-    if first <= now_ms:
-        first += DAY_MS
-    days = [first + n * DAY_MS for n in range(400)]
-    fridays = [d for d in days if datetime.fromtimestamp(d / 1000, UTC).weekday() == 4]
-    months = [d for d in fridays if _is_last_friday(datetime.fromtimestamp(d / 1000, UTC))]
-    quarters = [d for d in months if datetime.fromtimestamp(d / 1000, UTC).month % 3 == 0]
-    return sorted({*days[:4], *fridays[:4], *months[:3], *quarters[:4]})
-
-
-def listed_at(expiry_ms: int) -> int:
-    """Return when an expiry was first listed."""
-    return expiry_ms - _tenor(expiry_ms).listed_days * DAY_MS
-
-
-def strikes(expiry_ms: int, price: float) -> list[float]:
-    """Return the strikes of an expiry, given the price when it was listed: round numbers, denser when it is short."""
-    tenor = _tenor(expiry_ms)
-    step = _round_step(price * tenor.step_share)
-    low = max(step, price * (1.0 - tenor.width) // step * step)
-    high = price * (1.0 + tenor.width * tenor.upper)
-    return [float(round(low + n * step, 8)) for n in range(int((high - low) / step) + 1)]
-
-
-def _round_step(raw: float) -> float:
-    """Return the nearest of 1, 2, 2.5, 5 times a power of ten that is a whole number."""
-    options = [base * 10.0**power for power in range(6) for base in (1.0, 2.0, 2.5, 5.0)]
-    return min((o for o in options if o == int(o)), key=lambda o: abs(o - raw))
-
-
-def model_listing(coin: str, now_ms: int, price_at: Callable[[int], float]) -> Iterable[Instrument]:
-    """Yield the dated futures and options of a coin; `price_at` tells the index at a moment."""
-    for expiry_ms in live_expiries(now_ms):
-        created_ms = listed_at(expiry_ms)
-        yield future(coin, expiry_ms, created_ms)
-        for strike in strikes(expiry_ms, price_at(created_ms)):
-            for is_call in (True, False):
-                yield option(coin, expiry_ms, strike, is_call, created_ms)

@@ -154,7 +154,10 @@ class Tape:
         first, last = -(-start_ms // KNOT_MS), end_ms // KNOT_MS
         if last < first:
             return _EMPTY
-        if instrument.perpetual:
+        if instrument.spot:
+            marks = market.index_at_knots(coin, first - 1, last)
+            share = 0.05
+        elif instrument.perpetual:
             marks = market.perpetual_at_knots(coin, first - 1, last)
             share = 0.2 if instrument.linear else 1.0
         else:
@@ -284,7 +287,9 @@ class Tape:
         self, instrument: Instrument, prices: FloatArray, amounts: FloatArray
     ) -> tuple[FloatArray, FloatArray]:
         """Return volume in coins and in dollars (for options the premium)."""
-        if instrument.option and not instrument.linear:
+        if instrument.combo and not instrument.premium:
+            return amounts / self._quotes.index(instrument.coin), amounts
+        if instrument.premium and not instrument.linear:
             return amounts, amounts * prices * self._quotes.index(instrument.coin)
         if instrument.linear:
             return amounts, amounts * prices

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from cerberod.simulator.deribit import views
 from cerberod.simulator.deribit.exchange import CURRENCIES, Exchange
-from cerberod.simulator.deribit.instruments import INVERSE_COINS, Instrument, well_formed
+from cerberod.simulator.deribit.instruments import Instrument, well_formed
+from cerberod.simulator.deribit.listing import INVERSE_COINS
 from cerberod.simulator.deribit.params import Params
 from cerberod.simulator.deribit.wire import VenueError, invalid
 from cerberod.simulator.market import ASSETS, DAY_MS
@@ -84,11 +85,15 @@ def get_instruments(call: Call) -> list[dict[str, object]]:
         found = call.exchange.catalogue.select("any", call.params.choice("kind", KINDS))
     else:
         found = selected(call)
-    return [] if call.params.flag("expired") else [i.record() for i in found]
+    return [] if call.params.flag("expired") else [_record(call, i) for i in found]
+
+
+def _record(call: Call, instrument: Instrument) -> dict[str, object]:
+    return instrument.record(active=call.exchange.catalogue.active(instrument))
 
 
 def get_instrument(call: Call) -> dict[str, object]:
-    return instrument_of(call).record()
+    return _record(call, instrument_of(call))
 
 
 def get_contract_size(call: Call) -> dict[str, float]:

@@ -24,17 +24,18 @@ from cerberod.simulator.timing import MarketTime
 
 _REFRESH_MS = 250
 _MONTH_MS = 30 * DAY_MS
-_LEVELS = {"option": 6, "future": 40}
+_LEVELS = {"option": 6, "future": 40, "spot": 20, "option_combo": 6, "future_combo": 10}
+_TYPICAL_LOTS = {"option": 60, "future": 4_000, "spot": 4_000, "option_combo": 40, "future_combo": 500}
 
 
 @dataclass(frozen=True)
 class OptionMarks:
-    """One value for each option asked for; prices in quote currency per coin, `coin_price` in coins."""
+    """One value for each option asked for; `price` is in the instruments' price unit, greeks are in dollars."""
 
     forward: FloatArray
     volatility_pct: FloatArray
     years: FloatArray
-    coin_price: FloatArray
+    price: FloatArray
     greeks: OptionGreeks
 
 
@@ -120,12 +121,13 @@ class Quotes:
     # Marks
 
     def option_marks(self, instruments: Sequence[Instrument]) -> OptionMarks:
-        """Value options of one coin at once."""
+        """Value options of one group (a coin, and linear or not) at once."""
         coin = instruments[0].coin
         moment = self.moment()
         expiry = np.array([i.expiry_ms for i in instruments], dtype=np.int64)
         strike = np.array([i.strike for i in instruments])
-        chain = self._chains.get(coin)
+        linear = instruments[0].linear
+        chain = None if linear else self._chains.get(coin)
         recorded = chain is not None and self.untouched(coin)
         now_ms = chain.time_ms if chain is not None and recorded else moment
         years = np.maximum(expiry - now_ms, 0) / YEAR_MS
@@ -139,29 +141,31 @@ class Quotes:
             volatility_pct = np.array([row["mark_iv"] for row in rows], dtype=np.float64)
         calls = np.array([i.is_call for i in instruments])
         greeks = black_76(forward, strike, years, volatility_pct / 100.0, calls, convention=Convention.DERIBIT)
-        coin_price = greeks.price / forward
+        price = greeks.price if linear else greeks.price / forward
         if chain is not None and recorded:
-            coin_price = np.array([chain.rows[i.name]["mark_price"] for i in instruments], dtype=np.float64)
-        return OptionMarks(forward, volatility_pct, years, coin_price, greeks)
+            price = np.array([chain.rows[i.name]["mark_price"] for i in instruments], dtype=np.float64)
+        return OptionMarks(forward, volatility_pct, years, price, greeks)
 
     def mark(self, instrument: Instrument) -> Mark:
         """Value one instrument."""
         moment = self.moment()
         index = self._market.index(instrument.coin, moment)
+        if instrument.combo:
+            return self._combo_mark(instrument, moment, index)
         if not instrument.option:
             price = self._future_price(instrument, moment, index)
             return Mark(time_ms=moment, index=index, price=price, forward=price)
         return self.many([instrument])[instrument.name]
 
     def many(self, instruments: Sequence[Instrument]) -> dict[str, Mark]:
-        """Value options of one coin, by name."""
+        """Value options of one group, by name."""
         moment = self.moment()
         index = self._market.index(instruments[0].coin, moment)
         m = self.option_marks(instruments)
         g = m.greeks
         columns = zip(
             instruments,
-            *(a.tolist() for a in (m.coin_price, m.forward, m.volatility_pct, m.years)),
+            *(a.tolist() for a in (m.price, m.forward, m.volatility_pct, m.years)),
             *(a.tolist() for a in (g.delta, g.gamma.filled(0.0), g.vega, g.theta.filled(0.0), g.rho)),
             strict=True,
         )
@@ -171,7 +175,19 @@ class Quotes:
             out[instrument.name] = Mark(moment if row is None else row["creation_timestamp"], index, *values)
         return out
 
+    def _combo_mark(self, instrument: Instrument, moment: int, index: float) -> Mark:
+        """Return what the legs are worth together, in their signs."""
+        worth = [(leg.ratio, self.mark(leg.instrument)) for leg in instrument.legs]
+
+        def total(name: str) -> float:
+            return sum(ratio * float(getattr(mark, name)) for ratio, mark in worth)
+
+        names = ("price", "delta", "gamma", "vega", "theta", "rho")
+        return Mark(time_ms=moment, index=index, forward=index, **{name: total(name) for name in names})
+
     def _future_price(self, instrument: Instrument, moment: int, index: float) -> float:
+        if instrument.spot:
+            return index
         if instrument.perpetual:
             return self._market.perpetual(instrument.coin, moment)
         recorded = self._forwards.get(instrument.coin)
@@ -187,8 +203,8 @@ class Quotes:
         sizes = _Sizes(instrument, self._market.seed, mark.time_ms)
         count = _LEVELS[instrument.kind]
         return (
-            _ladder(bid, instrument.grid.next_down, sizes.take("bid", count)),
-            _ladder(ask, instrument.grid.next_up, sizes.take("ask", count)),
+            _ladder(bid, instrument.grid.next_down, sizes.take("bid", count), instrument.grid.signed),
+            _ladder(ask, instrument.grid.next_up, sizes.take("ask", count), instrument.grid.signed),
         )
 
     def touch(self, instrument: Instrument, mark: Mark) -> tuple[Decimal | None, Decimal | None]:
@@ -197,13 +213,25 @@ class Quotes:
         if row is not None:
             return _recorded_price(row["bid_price"]), _recorded_price(row["ask_price"])
         grid = instrument.grid
+        if instrument.combo:
+            half = self._combo_width(instrument)
+            bid, ask = grid.down(mark.price - half), grid.up(mark.price + half)
+            return bid, max(ask, grid.next_up(bid))
         if instrument.option:
-            half = max(0.00015, 0.015 * mark.price)
+            half = max(1.5 * float(grid.fine), 0.015 * mark.price)
             bid, ask = grid.down(max(mark.price - half, 0.0)), grid.up(mark.price + half)
             return (bid if bid > 0 else None), max(ask, grid.fine)
         middle = round(mark.price, 6)
         bid = grid.down(middle)
         return bid, grid.next_up(bid)
+
+    def _combo_width(self, instrument: Instrument) -> float:
+        """Return how far the house quotes a package from its mark: nearer than its legs' quotes would be."""
+        tick = float(instrument.grid.fine)
+        if not instrument.premium:
+            return 2.0 * tick
+        legs = sum(abs(leg.ratio) * self.mark(leg.instrument).price for leg in instrument.legs)
+        return 1.2 * tick + 0.006 * legs
 
 
 class _Sizes:
@@ -217,16 +245,16 @@ class _Sizes:
     def take(self, side: str, count: int) -> list[Decimal]:
         index = self._epoch * 64 + np.arange(count, dtype=np.int64)
         draws = -np.log(uniform(key_of(*self._key, side), index))
-        typical = 60 if self._instrument.option else 4_000
+        typical = _TYPICAL_LOTS[self._instrument.kind]
         lots = np.maximum(1, np.round(draws * typical * (1.0 + 0.2 * np.arange(count)))).astype(int)
         return [self._instrument.lot * int(n) for n in lots]
 
 
-def _ladder(top: Decimal | None, step: Callable[[Decimal], Decimal], sizes: list[Decimal]) -> list[Level]:
+def _ladder(top: Decimal | None, step: Callable[[Decimal], Decimal], sizes: list[Decimal], signed: bool) -> list[Level]:
     levels: list[Level] = []
     price = top
     for size in sizes:
-        if price is None or price <= 0:
+        if price is None or (price <= 0 and not signed):
             break
         levels.append((price, size))
         price = step(price)
@@ -270,11 +298,25 @@ def implied_pct(instrument: Instrument, prices: Sequence[Decimal | None], mark: 
     return [round(100.0 * float(v), 2) for v in found.volatility.filled(0.0)]
 
 
-def price_band(grid: TickGrid, option: bool, mark: float) -> tuple[Decimal, Decimal]:
+def band(instrument: Instrument, mark: Mark) -> tuple[Decimal, Decimal]:
     """Return (lowest sell, highest buy) the engine accepts unclamped.
 
-    Futures: 1.5 % around the mark, as recorded. Options: an approximation of recorded bands, whose exact rule is not
-    public.
+    Futures: 1.5 % around the mark, as recorded; spot wider, 2 %, as recorded. Options and packages: an approximation
+    of recorded bands, whose exact rule is not public. Only a package's band reaches below zero.
     """
+    grid, middle = instrument.grid, mark.price
+    unit = mark.index if instrument.linear else 1.0
+    if instrument.premium:
+        width = 0.03 * unit + 0.085 * abs(middle)
+    elif instrument.spot:
+        width = 0.02 * middle
+    else:
+        width = 0.015 * (mark.index if instrument.combo else middle)
+    low = grid.down(middle - width if grid.signed else max(middle - width, 0.0))
+    return (low if grid.signed else max(low, grid.fine)), grid.up(middle + width)
+
+
+def price_band(grid: TickGrid, option: bool, mark: float) -> tuple[Decimal, Decimal]:
+    """Return the band of a coin-settled option or a future from its mark alone."""
     width = 0.03 + 0.085 * mark if option else 0.015 * mark
     return max(grid.down(max(mark - width, 0.0)), grid.fine), grid.up(mark + width)

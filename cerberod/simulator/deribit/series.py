@@ -8,7 +8,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from cerberod.simulator.deribit.instruments import INVERSE_COINS, Instrument
+from cerberod.simulator.deribit.instruments import Instrument
+from cerberod.simulator.deribit.listing import INVERSE_COINS
 from cerberod.simulator.deribit.public import Call, Method, index_coin, instrument_of, window_of
 from cerberod.simulator.deribit.wire import invalid
 from cerberod.simulator.market import DAY_MS, FUNDING_STEP_MS, HISTORY_START_MS, HOUR_MS, VOLATILITY_KNOT_MS

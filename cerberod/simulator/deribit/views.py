@@ -11,7 +11,7 @@ import numpy as np
 from cerberod.simulator.deribit.exchange import Exchange, shown_mark
 from cerberod.simulator.deribit.instruments import Instrument
 from cerberod.simulator.deribit.prints import Statistics
-from cerberod.simulator.deribit.quotes import Mark, implied_pct, price_band
+from cerberod.simulator.deribit.quotes import Mark, band, implied_pct
 from cerberod.simulator.market import DAY_MS, Funding
 from cerberod.simulator.matching import Book, Level, Side
 from cerberod.simulator.noise import key_of, uniform
@@ -43,26 +43,29 @@ def change_id(exchange: Exchange, book: Book) -> int:
 
 def _ticker(exchange: Exchange, instrument: Instrument, mark: Mark, book: Book) -> dict[str, Any]:
     bids, asks = book.depth(Side.BUY, 1), book.depth(Side.SELL, 1)
-    low, high = price_band(instrument.grid, instrument.option, mark.price)
+    low, high = band(instrument, mark)
     day = exchange.tape.statistics([instrument])[instrument.name]
     out: dict[str, Any] = {
         "instrument_name": instrument.name,
         "timestamp": mark.time_ms,
-        "state": "open",
+        "state": "open" if exchange.catalogue.active(instrument) else "inactive",
         "index_price": mark.index,
-        "mark_price": round(mark.price, 4 if instrument.option or instrument.coin not in ("BTC", "ETH") else 2),
+        "mark_price": round(mark.price, 4 if instrument.premium or instrument.coin not in ("BTC", "ETH") else 2),
         "last_price": day.last,
-        "settlement_price": settlement_price(exchange, instrument),
         "estimated_delivery_price": mark.index,
         "min_price": float(low),
         "max_price": float(high),
-        "open_interest": open_interest(exchange, instrument),
         "best_bid_price": float(bids[0][0]) if bids else 0.0,
         "best_bid_amount": float(bids[0][1]) if bids else 0.0,
         "best_ask_price": float(asks[0][0]) if asks else 0.0,
         "best_ask_amount": float(asks[0][1]) if asks else 0.0,
         "stats": _stats(instrument, day),
     }
+    if instrument.spot:
+        del out["estimated_delivery_price"]
+    elif not instrument.combo:  # nobody holds a package, so nothing of it is open and nothing settles
+        out["settlement_price"] = settlement_price(exchange, instrument)
+        out["open_interest"] = open_interest(exchange, instrument)
     if instrument.option:
         touch = [bids[0][0] if bids else None, asks[0][0] if asks else None]
         bid_iv, ask_iv = implied_pct(instrument, touch, mark)
@@ -81,7 +84,7 @@ def _ticker(exchange: Exchange, instrument: Instrument, mark: Mark, book: Book) 
                 "rho": _tidy(mark.rho),
             },
         }
-    if instrument.perpetual:
+    if instrument.perpetual and not instrument.spot:
         funding = exchange.quotes.market.funding(instrument.coin, mark.time_ms)
         out |= _funding(funding)
         out["interest_value"] = funding.mean_8h * 100.0
@@ -96,7 +99,7 @@ def _stats(instrument: Instrument, day: Statistics) -> dict[str, float | None]:
         "volume": day.volume_coin,
         "volume_usd": day.volume_usd,
     }
-    if not instrument.option:
+    if not instrument.premium:
         out["volume_notional"] = day.volume_usd
     return out
 
@@ -119,13 +122,15 @@ def underlying_index(exchange: Exchange, instrument: Instrument) -> str:
     row = exchange.quotes.recorded_row(instrument.name)
     if row is not None and isinstance(row.get("underlying_index"), str):
         return str(row["underlying_index"])
+    if instrument.linear or exchange.catalogue.get(f"{instrument.coin}-{instrument.expiry_code}") is None:
+        return f"SYN.{instrument.name.partition('-')[0]}-{instrument.expiry_code}"
     return f"{instrument.coin}-{instrument.expiry_code}"
 
 
 def open_interest(exchange: Exchange, instrument: Instrument) -> float:
     """Return the contracts open: a fixed draw for each instrument, or what the recording says."""
     chain = exchange.quotes.chain(instrument.coin)
-    if chain is not None and instrument.option:
+    if chain is not None and exchange.quotes.recorded(instrument):
         return float(chain.rows[instrument.name].get("open_interest") or 0.0)
     key = key_of(exchange.quotes.market.seed, instrument.name, "open interest")
     draw = float(-np.log(uniform(key, np.zeros(1, dtype=np.int64)))[0])
@@ -150,8 +155,8 @@ def summaries(exchange: Exchange, instruments: list[Instrument]) -> list[dict[st
     recorded = {i.name: exchange.quotes.recorded_row(i.name) for i in instruments}
     fresh = [i for i in instruments if recorded[i.name] is None]
     marks = {i.name: exchange.quotes.mark(i) for i in fresh if not i.option}
-    for coin in {i.coin for i in fresh if i.option}:
-        marks |= exchange.quotes.many([i for i in fresh if i.option and i.coin == coin])
+    for group in {(i.coin, i.linear) for i in fresh if i.option}:
+        marks |= exchange.quotes.many([i for i in fresh if i.option and (i.coin, i.linear) == group])
     days = exchange.tape.statistics(fresh)
     return [recorded[i.name] or _summary(exchange, i, marks[i.name], days[i.name]) for i in instruments]
 
@@ -161,7 +166,7 @@ def _summary(exchange: Exchange, instrument: Instrument, mark: Mark, day: Statis
     out: dict[str, Any] = {
         "instrument_name": instrument.name,
         "base_currency": instrument.coin,
-        "quote_currency": "USDC" if instrument.linear else instrument.coin if instrument.option else "USD",
+        "quote_currency": instrument.quote,
         "bid_price": None if bid is None else float(bid),
         "ask_price": None if ask is None else float(ask),
         "mid_price": None if bid is None or ask is None else float((bid + ask) / 2),
@@ -169,13 +174,14 @@ def _summary(exchange: Exchange, instrument: Instrument, mark: Mark, day: Statis
         "last": day.last,
         "high": day.high,
         "low": day.low,
-        "open_interest": open_interest(exchange, instrument),
         "volume": day.volume_coin,
         "volume_usd": day.volume_usd,
         "price_change": day.change_pct,
         "creation_timestamp": mark.time_ms,
         "estimated_delivery_price": mark.index,
     }
+    if not instrument.combo and not instrument.spot:
+        out["open_interest"] = open_interest(exchange, instrument)
     if instrument.option:
         out |= {
             "mark_iv": mark.volatility_pct,
@@ -183,8 +189,8 @@ def _summary(exchange: Exchange, instrument: Instrument, mark: Mark, day: Statis
             "underlying_index": underlying_index(exchange, instrument),
             "interest_rate": 0.0,
         }
-        return out
-    out["volume_notional"] = day.volume_usd
-    if instrument.perpetual:
+    if not instrument.premium:
+        out["volume_notional"] = day.volume_usd
+    if instrument.perpetual and not instrument.spot:
         out |= _funding(exchange.quotes.market.funding(instrument.coin, mark.time_ms))
     return out

@@ -55,6 +55,7 @@ MESSAGES: Final = {
     13028: "temporarily_unavailable",
     13032: "non_unique_order_label",
     13035: "active_combo_limit_reached",
+    13035: "active_combo_limit_reached",
     13778: "raw_subscriptions_not_available_for_unauthorized",
     13888: "timed_out",
     -32000: "Missing params",

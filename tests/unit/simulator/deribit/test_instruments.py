@@ -8,17 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cerberod.simulator.deribit.instruments import (
-    TickGrid,
-    expiry_code,
-    live_expiries,
-    model_listing,
-    option,
-    parse_option_name,
-    perpetuals,
-    strikes,
-    well_formed,
-)
+from cerberod.simulator.deribit.instruments import TickGrid, expiry_code, parse_option_name, well_formed
+from cerberod.simulator.deribit.listing import inverse_listing, live_expiries, option, perpetuals, strikes
 
 D = Decimal
 OPTION_GRID = TickGrid(D("0.0001"), D("0.005"), D("0.0005"))
@@ -82,8 +73,8 @@ def test_a_listing_changes_only_by_settlements_and_has_no_twin() -> None:
     def price_at(_time_ms: int) -> float:
         return 80_000.0
 
-    morning = [i.name for i in model_listing("BTC", ms(2026, 5, 20, 9), price_at)]
-    evening = [i.name for i in model_listing("BTC", ms(2026, 5, 21, 7), price_at)]
+    morning = [i.name for i in inverse_listing("BTC", ms(2026, 5, 20, 9), price_at)]
+    evening = [i.name for i in inverse_listing("BTC", ms(2026, 5, 21, 7), price_at)]
     assert morning == evening
     assert len(set(morning)) == len(morning)
     assert 600 < len(morning) < 1_800
