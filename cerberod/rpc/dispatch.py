@@ -123,6 +123,7 @@ class Dispatcher:
         self._direct = direct
         self._lasting: TaskGroup | None = None
         self._library: ModuleType | None = None
+        self._importing = anyio.Lock()
         self._idle = anyio.Event()
         self._listeners: dict[str, Listener] = {}
         self._request_ids = RequestIds()
@@ -215,8 +216,9 @@ class Dispatcher:
         self, session: Session, message: Request | Malformed, *, in_batch: bool = False
     ) -> bytes | None:
         if self._library is None:
-            # jsonrpcserver takes 0.2 s to import: the usual call does without it, and no other session waits for it.
-            self._library = await anyio.to_thread.run_sync(import_module, "cerberod.rpc.library")
+            async with self._importing:  # or each of many odd messages would keep a thread busy with it
+                # jsonrpcserver takes 0.2 s to import: the usual call does without it, and no other session waits for it
+                self._library = self._library or await anyio.to_thread.run_sync(import_module, "cerberod.rpc.library")
         if isinstance(message, Malformed):
             message = await self._account_for(session, message)
         answer: bytes | None = await self._library.answer_by_library(

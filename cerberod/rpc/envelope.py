@@ -25,6 +25,8 @@ Id = str | int
 MAX_ID_TEXT = 64
 MAX_ID_INT = 2**53
 METHOD_ECHO = 64
+MAX_NESTED = 65_536
+"""Objects and lists in one request. A megabyte of empty ones takes 50 ms to read, the same of numbers 3 ms."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _MEMBERS = {"jsonrpc", "method", "params", "id"}
 _NO_ID = object()
@@ -72,8 +74,10 @@ def parse(text: bytes | str) -> object:
         raise RpcError(Code.PARSE_ERROR) from None
 
 
-def decode(text: bytes | str, *, max_batch: int) -> Message:
+def decode(text: bytes, *, max_batch: int) -> Message:
     """Turn one frame into what it asks for. Never raises."""
+    if _is_laborious(text):
+        return Malformed(RpcError(Code.REQUEST_TOO_BIG, limit_objects_and_lists=MAX_NESTED))
     try:
         value = parse(text)
     except RpcError as error:
@@ -85,6 +89,11 @@ def decode(text: bytes | str, *, max_batch: int) -> Message:
             return Malformed(RpcError(Code.BATCH_TOO_BIG, limit=max_batch))
         return Batch(tuple(judge(item) for item in value))
     return judge(value)
+
+
+def _is_laborious(text: bytes) -> bool:
+    """Tell whether it holds too many objects and lists. Without a comma they are a nest too deep, which is no JSON."""
+    return len(text) > MAX_NESTED and text.count(b"[") + text.count(b"{") > MAX_NESTED and b"," in text
 
 
 def judge(value: object) -> Request | Malformed | Ignored:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from scripts.bench.wire import handshake, text_frame
+from scripts.bench.wire import PING, handshake, text_frame
 
 _CHUNK = 1 << 18
 _UP_S = 1.0
@@ -35,6 +35,8 @@ class Manner:
     reads: bool = True
     opens: bool = True
     """Finishes its handshake."""
+    stays: bool = True
+    """Else it leaves with its first answer, and is back at once."""
 
 
 def _call(method: str) -> dict[str, object]:
@@ -42,10 +44,13 @@ def _call(method: str) -> dict[str, object]:
 
 
 MANNERS = (
-    Manner("flood of pings", 30, text_frame(orjson.dumps(_call("session.ping"))) * 100),
-    Manner("batches of 10 000", 20, text_frame(orjson.dumps([_call("session.ping")] * 10_000))),
-    Manner("garbage", 20, text_frame(b"{not json at all" * 8) * 20),
-    Manner("never reads", 20, text_frame(orjson.dumps(_call("rpc.discover"))) * 20, reads=False),
+    Manner("flood of calls", 20, text_frame(orjson.dumps(_call("session.ping"))) * 100),
+    Manner("batches of 10 000", 10, text_frame(orjson.dumps([_call("session.ping")] * 10_000))),
+    Manner("lists in a megabyte", 10, text_frame(b"[" + b"[]," * 349_000 + b"[]]")),
+    Manner("garbage", 15, text_frame(b"{not json at all" * 8) * 20),
+    Manner("never reads", 15, text_frame(orjson.dumps(_call("rpc.discover"))) * 20, reads=False),
+    Manner("flood of control frames", 10, text_frame(b"", PING) * 1000),
+    Manner("comes and goes", 10, text_frame(orjson.dumps(_call("session.ping"))), stays=False),
     Manner("half a handshake", 10, b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n", opens=False),
 )
 
@@ -64,7 +69,7 @@ class Storm:
 
     def __init__(self, port: int, headers: Mapping[str, str], clients: int, kinds: Sequence[str]) -> None:
         self.sent_bytes: Counter[str] = Counter()
-        self.thrown_out: Counter[str] = Counter()
+        self.came_back: Counter[str] = Counter()
         self._port = port
         self._hello = handshake(headers)
         self._poll = select.epoll()
@@ -92,7 +97,7 @@ class Storm:
         for descriptor, events in self._poll.poll(0.05, 200):
             client = self._clients[descriptor]
             try:
-                if events & select.EPOLLIN and not client.socket.recv(_CHUNK):
+                if events & select.EPOLLIN and not (client.socket.recv(_CHUNK) and client.manner.stays):
                     raise ConnectionResetError
                 if events & select.EPOLLOUT:
                     self._send(client)
@@ -121,7 +126,7 @@ class Storm:
             self._poll.modify(client.socket.fileno(), select.EPOLLIN)
 
     def _lose(self, client: Bad) -> None:
-        self.thrown_out[client.manner.name] += 1
+        self.came_back[client.manner.name] += 1
         del self._clients[client.socket.fileno()]
         self._poll.unregister(client.socket.fileno())
         client.socket.close()
@@ -138,7 +143,7 @@ def main() -> None:
     while not select.select([sys.stdin], [], [], 0)[0]:
         storm.turn()
     with suppress(BrokenPipeError):
-        _tell({"sent_bytes": storm.sent_bytes, "thrown_out": storm.thrown_out})
+        _tell({"sent_bytes": storm.sent_bytes, "came_back": storm.came_back})
 
 
 def _tell(figures: Mapping[str, object]) -> None:

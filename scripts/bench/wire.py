@@ -11,7 +11,8 @@ from typing import Any
 import orjson
 
 _MASK = b"\x37\xfa\x21\x3d"
-_TEXT, _CLOSE, _PING, _PONG = 1, 8, 9, 10
+PING = 9
+_TEXT, _CLOSE, _PONG = 1, 8, 10
 
 
 class Wire(StrEnum):
@@ -107,7 +108,7 @@ class Answers:
             at += head + size
             if opcode == _TEXT:
                 yield payload
-            elif opcode == _PING:
+            elif opcode == PING:
                 self.pongs.append(text_frame(payload, _PONG))
             elif opcode == _CLOSE:
                 raise BadAnswer(f"closed with {int.from_bytes(payload[:2], 'big')}")

@@ -1,4 +1,6 @@
 from dataclasses import replace
+from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 import anyio
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 
 from cerberod.errors import Code, InvalidParams
 from cerberod.ids import Environment
+from cerberod.rpc import dispatch as dispatch_module
 from cerberod.rpc.dispatch import Finished, Phase, validate
 from cerberod.rpc.envelope import Malformed, Request
 from cerberod.rpc.limits import BudgetLimits
@@ -133,6 +136,22 @@ async def test_a_caller_who_hangs_up_stands_in_the_records() -> None:
     assert [finished.code for finished in daemon.calls] == [Code.HUNG_UP]
     assert daemon.bench.cancelled == 1
     assert daemon.dispatcher.running == {}
+
+
+async def test_many_odd_messages_at_once_load_the_library_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    imports: list[str] = []
+
+    def counted(name: str) -> ModuleType:
+        imports.append(name)
+        return import_module(name)
+
+    monkeypatch.setattr(dispatch_module, "import_module", counted)
+    daemon = small_daemon()
+    session = daemon.dispatcher.open_session(principal())
+    async with anyio.create_task_group() as group:
+        for _ in range(20):
+            group.start_soon(daemon.dispatcher.answer, session, session.read(b"{"))
+    assert imports == ["cerberod.rpc.library"]
 
 
 async def test_writes_run_where_they_outlive_their_session() -> None:

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from cerberod.errors import Code, RpcError
 from cerberod.rpc.envelope import (
     MAX_ID_INT,
+    MAX_NESTED,
     Batch,
     Ignored,
     Malformed,
@@ -51,8 +52,8 @@ def rule_of(message: object) -> str:
     return str(message.error.data["rule"])
 
 
-@given(st.binary() | st.text())
-def test_no_input_raises(text: bytes | str) -> None:
+@given(st.binary() | st.text().map(str.encode))
+def test_no_input_raises(text: bytes) -> None:
     assert isinstance(decode(text, max_batch=5), Request | Batch | Malformed | Ignored)
 
 
@@ -105,12 +106,31 @@ def test_a_notification_has_no_id() -> None:
     assert decode(call(), max_batch=1) == Request("a.b", {}, None)
 
 
-@pytest.mark.parametrize("text", [b"", b"   ", b"{", b"{}{}", b"[1", b"nul", b"\xef\xbb\xbf{}", b'"\xff"', '"\ud800"'])
-def test_what_is_no_json(text: bytes | str) -> None:
+@pytest.mark.parametrize(
+    "text", [b"", b"   ", b"{", b"{}{}", b"[1", b"nul", b"\xef\xbb\xbf{}", b'"\xff"', b'"\xed\xa0\x80"']
+)
+def test_what_is_no_json(text: bytes) -> None:
     message = decode(text, max_batch=5)
     assert isinstance(message, Malformed)
     assert message.error.code is Code.PARSE_ERROR
     assert message.id is None
+
+
+@pytest.mark.parametrize("one", [b"[]", b"{}", b'{"a":[]}'])
+def test_what_would_take_long_to_read_is_refused_unread(one: bytes) -> None:
+    """faults.md 4 bounds the time of a nest; this bounds that of a megabyte of empty lists."""
+    message = decode(b"[" + b",".join([one] * MAX_NESTED) + b"]", max_batch=5)
+    assert isinstance(message, Malformed)
+    assert message.error.code is Code.REQUEST_TOO_BIG
+    assert message.error.data == {"limit_objects_and_lists": MAX_NESTED}
+    few = decode(call(id=1, params={"rows": [{"a": 1}] * (MAX_NESTED - 3)}), max_batch=5)
+    assert isinstance(few, Request)
+
+
+def test_a_very_deep_nest_is_no_json_as_any_too_deep_is() -> None:
+    message = decode(b"[" * 1_000_000, max_batch=5)
+    assert isinstance(message, Malformed)
+    assert message.error.code is Code.PARSE_ERROR
 
 
 def test_nesting_beyond_1024_is_refused_and_1024_is_not() -> None:
