@@ -16,6 +16,7 @@ MATCHING_METHODS: Final = frozenset(
         "private/cancel",
         "private/cancel_by_label",
         "private/cancel_all_by_currency",
+        "private/cancel_all_by_currency_pair",
         "private/cancel_all_by_instrument",
         "private/cancel_all_by_kind_or_type",
         "private/close_position",
@@ -40,6 +41,8 @@ RULES: Final = {
     "subscribe": Rule(3_000, 30_000, 10_000),
     "matching": Rule(1, 20, 5),
     "cancel_all": Rule(1, 20, 5),
+    "get_transaction_log": Rule(10_000, 80_000, 10_000),
+    "simulate_portfolio": Rule(1, 1, 1),
 }
 
 
@@ -49,8 +52,9 @@ def pool_of(method: str, has_currency: bool) -> str:
         return "cancel_all"
     if method in MATCHING_METHODS:
         return "matching"
-    if method == "public/get_instruments":
-        return "get_instruments"
+    own = method.partition("/")[2]
+    if own in ("get_instruments", "get_transaction_log", "simulate_portfolio"):
+        return own
     return "subscribe" if method in _SUBSCRIBE else "ordinary"
 
 

@@ -17,6 +17,8 @@ from cerberod.simulator.deribit.auth import Authority, Key, Token, read_signed_h
 from cerberod.simulator.deribit.combo_methods import READS as COMBOS
 from cerberod.simulator.deribit.combo_methods import WRITES as COMBO_WRITES
 from cerberod.simulator.deribit.credits import CreditBook
+from cerberod.simulator.deribit.disconnecting import METHODS as DISCONNECTING
+from cerberod.simulator.deribit.disconnecting import SWITCHES, CancelOnDisconnect
 from cerberod.simulator.deribit.exchange import Exchange
 from cerberod.simulator.deribit.instruments import Instrument
 from cerberod.simulator.deribit.orders import Order, UserTrade
@@ -45,15 +47,7 @@ _RIGHTS: Final[dict[str, tuple[str, str]]] = (
     | dict.fromkeys(ACCOUNT_READS, ("account", "read"))
 )
 _METHODS: Final[dict[str, Method]] = (
-    PUBLIC
-    | PUBLIC_TRADES
-    | SERIES
-    | SETTLEMENTS
-    | COMBOS
-    | COMBO_WRITES
-    | TRADING
-    | ORDER_READS
-    | ACCOUNT_READS
+    PUBLIC | PUBLIC_TRADES | SERIES | SETTLEMENTS | COMBOS | COMBO_WRITES | TRADING | ORDER_READS | ACCOUNT_READS
 )
 
 
@@ -84,12 +78,14 @@ class Environment:
         self.credits = CreditBook()
         self.received = ReceivedLog()
         self.sessions: set[Session] = set()
+        self.cancel_on_disconnect = CancelOnDisconnect()
         exchange.listener = self._tell
 
     def reset(self) -> None:
         """Forget orders, trades, tokens, credits spent and requests received; connections stay."""
         self.exchange.clear()
         self.exchange.catalogue.clear()
+        self.cancel_on_disconnect = CancelOnDisconnect()
         self.authority.clear()
         self.credits.clear()
         self.received.clear()
@@ -100,6 +96,18 @@ class Environment:
             "orders": [order.record() for order in self.exchange.orders.values()],
             "trades": [trade.fields for trade in self.exchange.trades],
         }
+
+    def opened(self, session: Session) -> None:
+        """Take in a new connection."""
+        session.cancels_on_disconnect = self.cancel_on_disconnect.account
+        self.sessions.add(session)
+
+    def closed(self, session: Session) -> None:
+        """Let a connection go, with its orders if it was asked to; after a logout they stay."""
+        self.sessions.discard(session)
+        self.authority.end_connection(session.id)
+        if session.cancels_on_disconnect and not session.silenced:
+            self.exchange.cancel_connection(session.id)
 
     def _tell(self, instrument: Instrument, orders: list[Order], trades: list[UserTrade]) -> None:
         for session in self.sessions:
@@ -166,6 +174,11 @@ class Environment:
                 reads_trades = token is not None and token.allows("trade", "read")
                 return session.subscriptions.call(name, params, self.exchange, reads_trades)
             return session.call(name, params, self.authority, now_s)
+        if name in DISCONNECTING:
+            level = "read_write" if name in SWITCHES else "read"
+            if not self._demand(token, request, caller, now_s).allows("account", level):
+                raise VenueError(13009, data={"reason": "scope"})
+            return self.cancel_on_disconnect.call(name, params, session)
         if name == "public/auth":
             return self._auth(params, session, now_s)
         if name == "public/test" and session is not None:

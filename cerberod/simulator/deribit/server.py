@@ -71,13 +71,12 @@ class DeribitServer:
         name = f"{self.environment.name}-{next(self._numbers)}"
         connection = Connection(name, ws, request, self.environment)
         self._connections[name] = connection
-        self.environment.sessions.add(connection.session)
+        self.environment.opened(connection.session)
         try:
             await connection.run()
         finally:
             del self._connections[name]
-            self.environment.sessions.discard(connection.session)
-            self.environment.authority.end_connection(name)
+            self.environment.closed(connection.session)
         return ws
 
     # HTTP

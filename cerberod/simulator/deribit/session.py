@@ -31,6 +31,7 @@ class Session:
         self.subscriptions = Subscriptions(send)
         self.access_token: str | None = None
         self.silenced = False
+        self.cancels_on_disconnect = False
         self.heartbeat_s: int | None = None
         self._last_beat_s = 0.0
         self._asked = False
