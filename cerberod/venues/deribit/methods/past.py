@@ -178,8 +178,8 @@ class GetTransactionLog(Window):
     currency: Currency = Field(description=CURRENCY)
     query: Query | None = Field(
         default=None,
-        description="Only entries with these of Deribit's keywords: trade, maker, taker, open, close, buy, sell, option, "
-        "future, block_trade, liquidation, settlement, delivery, deposit, withdrawal, transfer, correction, swap.",
+        description="Only entries with these of Deribit's keywords: trade, maker, taker, open, close, buy, sell, "
+        "option, future, block_trade, settlement, delivery, deposit, withdrawal, transfer, correction, swap.",
     )
     count: int = Field(default=250, ge=1, le=5000, description="Most entries to return, the newest of them.")
     continuation: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,18}$")] | None = Field(
@@ -204,7 +204,7 @@ LOG_PAGE = 250
 
 @method("deribit.get_transaction_log", cost=10, deadline=Deadline.ANALYTICS)
 async def get_transaction_log(call: Call, params: GetTransactionLog) -> TransactionLog:
-    """Return the log of an account's money: trades, fees, funding, settlements, transfers.
+    """Return the log of the account's money: trades, fees, funding, transfers.
 
     Amounts are decimal text in `currency`. Of more than `count` the newest are returned, and `continuation` goes on
     with the older ones. Deribit gives 250 entries a request and allows one a second after the first 8.
