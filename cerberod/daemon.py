@@ -125,7 +125,9 @@ class Daemon:
                     venues = await self._start_venues(environment, links)
                     about = self._introspection(environment, dispatcher, recorder)
                     trading = Trading(recorder, resolver, guard, registry, self.clock)
-                    services[environment] = Services(environment, (placing, trading, calculation, *venues, about))
+                    services[environment] = Services(
+                        environment, (placing, trading, guard, calculation, *venues, about)
+                    )
                 await recorder.note(AuditEvent(EventKind.START, detail={"version": __version__}))
                 self._step("resolving")
                 await links.start(resolver.run)

@@ -84,6 +84,28 @@ async def _bracket(client: Client) -> Asked:
     return Asked("deribit.place_bracket_order", "private/buy", resting() | exits, _by_label)
 
 
+async def _combo(client: Client) -> Asked:
+    """Sell the far future against the perpetual: the other way round than the venue has the spread."""
+    legs = [
+        {"instrument_name": await _future(client), "side": "sell", "amount": "10"},
+        {"instrument_name": "BTC-PERPETUAL", "side": "buy", "amount": "10"},
+    ]
+    params = {"legs": legs, "price": "-3000", "intent": _intent()}
+    return Asked("deribit.place_combo_order", "private/sell", params, _by_label)
+
+
+async def _future(client: Client) -> str:
+    """Return the last dated future on BTC; which there are is asked once."""
+    if not _futures:
+        listed = await client.call("deribit.get_instruments", {"currency": "BTC", "kind": "future"})
+        dated = [each for each in listed["instruments"] if each["expires_at"] is not None]
+        _futures.append(max(dated, key=lambda each: str(each["expires_at"]))["instrument_name"])
+    return _futures[0]
+
+
+_futures: list[str] = []
+
+
 async def _close(client: Client) -> Asked:
     await _position(client)
     params = {"instrument_name": "SOL_USDC-PERPETUAL", "intent": _intent()}
@@ -153,6 +175,7 @@ RECIPES: dict[str, Recipe] = {
     "deribit.cancel_all_orders": Recipe(_cancel_all, is_cancel=True),
     "deribit.cancel_by_label": Recipe(_cancel_by_label, is_cancel=True),
     "deribit.place_bracket_order": Recipe(_bracket),
+    "deribit.place_combo_order": Recipe(_combo),
     "deribit.close_position": Recipe(_close),
     "deribit.set_stop_loss": Recipe(_stop_loss),
     "deribit.set_take_profit": Recipe(_take_profit),

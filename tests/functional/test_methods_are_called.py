@@ -115,10 +115,20 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "deribit.get_term_structure": {"currency": "BTC", "tenors_days": [7, 30]},
     "deribit.get_ticker": PERPETUAL,
     "deribit.get_vanna_charm": {"currency": "BTC"},
+    "deribit.get_order_history": {"currency": "BTC", "kind": "future"},
+    "deribit.get_trade_history": {**PERPETUAL, **SPAN},
+    "deribit.get_transaction_log": {"currency": "BTC", **SPAN},
     "deribit.place_bracket_order": {
         **ORDER,
         "stop_loss": {"trigger_price": "900"},
         "take_profit": {"trigger_price": "2000000", "price": "1900000"},
+    },
+    "deribit.place_combo_order": {
+        "legs": [
+            {"instrument_name": "BTC-25DEC26-90000-C", "side": "buy", "amount": "0.1"},
+            {"instrument_name": "BTC-25DEC26-100000-C", "side": "sell", "amount": "0.1"},
+        ],
+        "price": "0.0001",
     },
     "deribit.place_order": {**ORDER, "intent": "placed"},
     "deribit.set_stop_loss": {**PERPETUAL, "trigger_price": "1000"},
@@ -214,9 +224,6 @@ async def test_a_required_field_that_is_missing_or_wrong_is_named(
 
 
 @pytest.mark.parametrize(
-    "deribit.get_order_history": {"currency": "BTC", "kind": "future"},
-    "deribit.get_trade_history": {**PERPETUAL, **SPAN},
-    "deribit.get_transaction_log": {"currency": "BTC", **SPAN},
     "method", [each for each in methods() if each.effect.value != "read"], ids=lambda each: each.name
 )
 async def test_a_field_that_no_method_has_is_named(shared_daemon: Daemon, method: Method) -> None:

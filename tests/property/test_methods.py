@@ -91,6 +91,7 @@ SAFE = {
     "deribit.get_transaction_log",
     "deribit.get_vanna_charm",
     "deribit.place_bracket_order",
+    "deribit.place_combo_order",
     "deribit.place_order",
     "deribit.set_stop_loss",
     "deribit.set_take_profit",

@@ -74,13 +74,20 @@ def wrong_display(display: Decimal, amount: Decimal, instrument: Instrument) -> 
         yield from wrong_amount("display_amount", display, instrument)
 
 
-def not_tradable(instrument: Instrument) -> Iterator[Reason]:
+def other_underlying(field: str, instrument: Instrument, first: Instrument) -> Iterator[Reason]:
+    """Yield the reason why an instrument cannot stand in one package with another."""
+    if (instrument.base_currency, instrument.currency) != (first.base_currency, first.currency):
+        rule = f"the underlying of the first leg, {first.base_currency} settled in {first.currency}"
+        yield Reason(field=field, rule=rule)
+
+
+def not_tradable(instrument: Instrument, field: str = "instrument_name") -> Iterator[Reason]:
     """Yield the reason why an instrument takes no orders.
 
     The venue's word decides, not a clock: what has expired is not open, and the simulator serves markets of other days.
     """
     if instrument.state is not State.OPEN:
-        yield Reason(field="instrument_name", rule=f"open for trading; it is {instrument.state.value}")
+        yield Reason(field=field, rule=f"open for trading; it is {instrument.state.value}")
 
 
 def wrong_advanced(advanced: str, instrument: Instrument) -> Iterator[Reason]:

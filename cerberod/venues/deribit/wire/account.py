@@ -1,6 +1,7 @@
 """Account and positions: the models callers get, and how they are read off Deribit's answers."""
 
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 
 from pydantic import Field
@@ -167,6 +168,12 @@ def position(row: Fields) -> Position:
         leverage=row.number_or_none("leverage"),
         estimated_liquidation_price=row.number_or_none("estimated_liquidation_price"),
     )
+
+
+def margins(raw: object) -> dict[str, Decimal]:
+    """Read the answer of `private/get_margins`: what a buy and a sell would need."""
+    fields = Fields(raw, "result")
+    return {side: fields.figure(side) for side in ("buy", "sell")}
 
 
 def matching_allowances(raw: object) -> dict[str, Allowance]:

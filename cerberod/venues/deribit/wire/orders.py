@@ -3,6 +3,7 @@
 An order's state and direction decide what a bot does next, so a word that is new to us is refused, never guessed.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -179,6 +180,15 @@ def trade(row: Fields) -> Trade:
     )
 
 
+def fills(rows: Iterable[Fields]) -> list[Trade]:
+    """Read fills of ours. A combo's legs come as rows of their own, or inside the fill of the combo, or both."""
+    found: dict[str, Trade] = {}
+    for row in rows:
+        legs = [leg.backed_by(row) for leg in row.objects("legs") if leg.has("fee")]
+        found |= {told.trade_id: told for told in map(trade, legs or [row])}
+    return list(found.values())
+
+
 def orders(raw: object) -> list[Order]:
     """Read a list of orders."""
     return listed(raw, "result", order)
@@ -186,7 +196,7 @@ def orders(raw: object) -> list[Order]:
 
 def trades(raw: object) -> list[Trade]:
     """Read the fills of `private/get_user_trades_by_...`."""
-    return [trade(row) for row in Fields(raw, "result").objects("trades")]
+    return fills(Fields(raw, "result").objects("trades"))
 
 
 def triggers(raw: object) -> list[tuple[str, str]]:
@@ -198,7 +208,7 @@ def triggers(raw: object) -> list[tuple[str, str]]:
 def placed(raw: object) -> tuple[Order, list[Trade]]:
     """Read the answer of buy, sell, edit: the order and the fills it had at once."""
     fields = Fields(raw, "result")
-    return order(fields.inside("order")), [trade(row) for row in fields.objects("trades")]
+    return order(fields.inside("order")), fills(fields.objects("trades"))
 
 
 def one_order(raw: object) -> Order:

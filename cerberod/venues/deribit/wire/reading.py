@@ -51,6 +51,10 @@ class Fields:
     def inside(self, name: str) -> "Fields":
         return Fields(self._raw.get(name), f"{self._path}.{name}")
 
+    def backed_by(self, other: "Fields") -> "Fields":
+        """Return these fields, and another object's where these have none."""
+        return Fields({**other._raw, **self._raw}, self._path)
+
     def objects(self, name: str) -> Iterator["Fields"]:
         """Yield the objects of a list; an absent list is empty."""
         if self.has(name):
