@@ -157,6 +157,7 @@ def _sim(options: argparse.Namespace) -> int:
     config = SimulatorConfig(
         seed=options.seed,
         deribit_port=options.deribit_port,
+        bybit_port=options.bybit_port,
         control_port=options.control_port,
         chains=tuple(options.sim_chain),
     )

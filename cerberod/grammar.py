@@ -110,7 +110,7 @@ def _add_daemons(commands: "Commands") -> None:
         "cerberod sim --seed 11 --deribit-port 7000",
     )
     sim.add_argument("--seed", type=_whole(0, 2**32 - 1), default=7, metavar="N", help="seed of the market (7)")
-    for name, what in (("deribit", "simulated Deribit"), ("control", "control path")):
+    for name, what in (("deribit", "simulated Deribit"), ("bybit", "simulated Bybit"), ("control", "control path")):
         help = f"port of the {what}; 0 takes a free one (0)"
         sim.add_argument(f"--{name}-port", type=_whole(0, 65535), default=0, metavar="P", help=help)
     _add_chain(sim)

@@ -16,5 +16,7 @@ class SimulatorConfig:
     host: str = "127.0.0.1"
     deribit_port: int = 0
     deribit_live_port: int = 0
+    bybit_port: int = 0
+    bybit_live_port: int = 0
     control_port: int = 0
     chains: tuple[Path, ...] = ()

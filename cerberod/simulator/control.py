@@ -80,16 +80,16 @@ class ControlServer:
 
     def _chosen(self, name: object) -> list[str]:
         if name is None:
-            return list(self._world.environments)
-        if name not in self._world.environments:
-            raise _bad(f"environment must be one of {', '.join(self._world.environments)}")
+            return list(self._world.venues)
+        if name not in self._world.venues:
+            raise _bad(f"environment must be one of {', '.join(self._world.venues)}")
         return [str(name)]
 
     async def _received(self, request: web.Request) -> web.Response:
         method = request.query.get("method")
         out: dict[str, Any] = {}
         for name in self._chosen(request.query.get("environment")):
-            log = self._world.environments[name].received
+            log = self._world.venues[name].received
             counts = dict(log.counts)
             out[name] = {
                 "count": sum(counts.values()) if method is None else counts.get(method, 0),
@@ -101,7 +101,7 @@ class ControlServer:
     async def _orders(self, request: web.Request) -> web.Response:
         out: dict[str, Any] = {}
         for name in self._chosen(request.query.get("environment")):
-            out[name] = self._world.environments[name].told()
+            out[name] = self._world.venues[name].told()
         return _json(out)
 
     async def _state(self, _request: web.Request) -> web.Response:
@@ -157,7 +157,7 @@ class ControlServer:
     async def _add_fault(self, request: web.Request) -> web.Response:
         body = await _body(request, None)
         try:
-            rule = self._world.faults.plan.add(read_fault(body, tuple(self._world.environments)))
+            rule = self._world.faults.plan.add(read_fault(body, tuple(self._world.venues)))
         except BadFault as bad:
             raise _bad(str(bad)) from None
         return _json({"id": rule.id})

@@ -1,10 +1,17 @@
 """The whole simulation in one place: one market, one time, and the venues that share them."""
 
 from contextlib import AsyncExitStack
+from typing import Any, Final, Protocol
 
 import anyio
 
 from cerberod.clock import Clock
+from cerberod.simulator.bybit.catalogue import Catalogue as BybitCatalogue
+from cerberod.simulator.bybit.environment import Environment as BybitEnvironment
+from cerberod.simulator.bybit.exchange import Exchange as BybitExchange
+from cerberod.simulator.bybit.quotes import Quotes as BybitQuotes
+from cerberod.simulator.bybit.server import BybitServer
+from cerberod.simulator.bybit.tape import Tape as BybitTape
 from cerberod.simulator.chain import load_chains
 from cerberod.simulator.config import SimulatorConfig
 from cerberod.simulator.control import ControlServer
@@ -16,10 +23,37 @@ from cerberod.simulator.deribit.quotes import Quotes
 from cerberod.simulator.deribit.server import HTTP_PATH, WEBSOCKET_PATH, DeribitServer
 from cerberod.simulator.holding import Faults
 from cerberod.simulator.market import ASSETS, Market
+from cerberod.simulator.received import ReceivedLog
 from cerberod.simulator.timing import MarketTime, ShiftedClock
 
 _TICK_S = 0.25
 TESTNET, LIVE = "deribit_testnet", "deribit_live"
+BYBIT_TESTNET, BYBIT_LIVE = "bybit_testnet", "bybit_live"
+_BYBIT_OWNERS: Final = {BYBIT_TESTNET: (3_001, 1_992_319_485_461), BYBIT_LIVE: (4_001, 2_088_690_093_937)}
+"""User id, and where ids begin."""
+
+
+class Venue(Protocol):
+    """One environment of a venue, as the control path sees it."""
+
+    received: ReceivedLog
+
+    def told(self) -> dict[str, Any]:
+        """Return every order and trade the venue knows, oldest first."""
+
+    def reset(self) -> None:
+        """Start again."""
+
+
+class Server(Protocol):
+    """The listener of one environment."""
+
+    @property
+    def connections(self) -> int:
+        """How many are open."""
+
+    def drop(self) -> int:
+        """Cut all of them; return how many there were."""
 
 
 class World:
@@ -47,8 +81,29 @@ class World:
             )
             for name, user_id, first_id in ((TESTNET, 1_001, 104_819_000_000), (LIVE, 2_001, 204_819_000_000))
         }
-        self.servers = {name: DeribitServer(environment) for name, environment in self.environments.items()}
-        self._ports = {TESTNET: config.deribit_port, LIVE: config.deribit_live_port}
+        bybit_quotes = BybitQuotes(self.market, self.time)
+        bybit_tape, bybit_catalogue = BybitTape(bybit_quotes), BybitCatalogue(self.market, self.time)
+        self.bybit = {
+            name: BybitEnvironment(
+                name,
+                BybitExchange(bybit_quotes, bybit_catalogue, bybit_tape, clock.monotonic, first_id),
+                clock,
+                config.seed,
+                user_id,
+                self.faults,
+            )
+            for name, (user_id, first_id) in _BYBIT_OWNERS.items()
+        }
+        self.venues: dict[str, Venue] = {**self.environments, **self.bybit}
+        self._deribit_servers = {name: DeribitServer(environment) for name, environment in self.environments.items()}
+        self._bybit_servers = {name: BybitServer(environment) for name, environment in self.bybit.items()}
+        self.servers: dict[str, Server] = {**self._deribit_servers, **self._bybit_servers}
+        self._ports = {
+            TESTNET: config.deribit_port,
+            LIVE: config.deribit_live_port,
+            BYBIT_TESTNET: config.bybit_port,
+            BYBIT_LIVE: config.bybit_live_port,
+        }
 
     def _stand(self) -> None:
         """Stand at the recordings' time, with every recorded coin's index where it was."""
@@ -60,15 +115,19 @@ class World:
 
     def credentials(self) -> dict[str, tuple[str, str]]:
         """Return the key of each environment."""
-        return {name: (e.key.client_id, e.key.client_secret) for name, e in self.environments.items()}
+        deribit = {name: (e.key.client_id, e.key.client_secret) for name, e in self.environments.items()}
+        return deribit | {name: (e.key.api_key, e.key.secret) for name, e in self.bybit.items()}
 
     async def serve(self, stack: AsyncExitStack) -> dict[str, str]:
         """Open all listeners in `stack` and return their addresses."""
         urls: dict[str, str] = {}
-        for name, server in self.servers.items():
+        for name, server in self._deribit_servers.items():
             port = await stack.enter_async_context(server.listen(self._config.host, self._ports[name]))
             urls[name] = f"ws://{self._config.host}:{port}{WEBSOCKET_PATH}"
             urls[f"{name}_http"] = f"http://{self._config.host}:{port}{HTTP_PATH}"
+        for name, bybit in self._bybit_servers.items():
+            port = await stack.enter_async_context(bybit.listen(self._config.host, self._ports[name]))
+            urls[name] = f"http://{self._config.host}:{port}"
         control = ControlServer(self)
         port = await stack.enter_async_context(control.listen(self._config.host, self._config.control_port))
         urls["control"] = f"http://{self._config.host}:{port}"
@@ -81,8 +140,7 @@ class World:
         """Let time pass for resting orders even when nobody looks."""
         while True:
             await anyio.sleep(_TICK_S)
-            for environment in self.environments.values():
-                environment.exchange.refresh()
+            self._refresh()
 
     # What the control path does
 
@@ -99,6 +157,8 @@ class World:
     def _refresh(self) -> None:
         for environment in self.environments.values():
             environment.exchange.refresh()
+        for bybit in self.bybit.values():
+            bybit.exchange.refresh()
 
     def reset(self) -> None:
         """Put the world back to its start: no faults or orders, full balances, no moves, a recording standing again."""
@@ -107,5 +167,5 @@ class World:
         self.time.reset()
         if self.chains:
             self._stand()
-        for environment in self.environments.values():
-            environment.reset()
+        for venue in self.venues.values():
+            venue.reset()

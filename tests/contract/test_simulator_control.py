@@ -92,7 +92,8 @@ async def test_all_moves_together_are_bounded(simulator: Simulator, http: aiohtt
 
 async def test_drop_cuts_the_sockets_now(simulator: Simulator, http: aiohttp.ClientSession, raw: RawDeribit) -> None:
     control = simulator.urls["control"]
-    assert (await ask(http, control + "/state"))["connections"] == {"deribit_testnet": 1, "deribit_live": 0}
+    connections = {"deribit_testnet": 1, "deribit_live": 0, "bybit_testnet": 0, "bybit_live": 0}
+    assert (await ask(http, control + "/state"))["connections"] == connections
     assert await post(http, control + "/drop", environment="deribit_live") == {"dropped": 0}
     assert await post(http, control + "/drop", environment="deribit_testnet") == {"dropped": 1}
     message = await raw.socket.receive(timeout=10)

@@ -1,0 +1,46 @@
+"""Which instruments exist now, by category and symbol; remade when a delivery passes."""
+
+from cerberod.simulator.bybit import instruments
+from cerberod.simulator.bybit.calendar import EXPIRY_HOUR_MS, Calendar, listed_at
+from cerberod.simulator.bybit.instruments import OPTION_COINS, Instrument
+from cerberod.simulator.market import DAY_MS, Market
+from cerberod.simulator.timing import MarketTime
+
+Listing = dict[str, Instrument]
+
+
+class Catalogue:
+    """The live instruments of all categories."""
+
+    def __init__(self, market: Market, time: MarketTime) -> None:
+        self._market = market
+        self._time = time
+        self._day = -1
+        self._live: dict[str, Listing] = {}
+
+    def live(self, category: str) -> Listing:
+        """Return the live instruments of a category by symbol, in listing order."""
+        day = (self._time.now_ms() - EXPIRY_HOUR_MS) // DAY_MS
+        if day != self._day:
+            self._live = self._made(self._time.now_ms())
+            self._day = day
+        return self._live[category]
+
+    def get(self, category: str, symbol: str) -> Instrument | None:
+        """Return a live instrument."""
+        return self.live(category).get(symbol)
+
+    def _made(self, now_ms: int) -> dict[str, Listing]:
+        expiries = Calendar(now_ms)
+        listed: list[Instrument] = []
+        for coin in OPTION_COINS:
+            for quote in ("USDT", "USDC"):
+                for end in expiries.options if quote == "USDT" else expiries.quarters[:2]:
+                    listed += instruments.options(coin, quote, end, self._market.index(coin, listed_at(end)))
+        found = {
+            "spot": instruments.spots(),
+            "linear": instruments.linears(expiries),
+            "inverse": instruments.inverses(expiries),
+            "option": listed,
+        }
+        return {category: {i.symbol: i for i in rows} for category, rows in found.items()}

@@ -1,0 +1,188 @@
+"""What happens without anybody asking: funding, deliveries, conditional orders and the stops of positions."""
+
+from dataclasses import replace
+from decimal import Decimal
+from typing import TYPE_CHECKING, Final
+
+from cerberod.simulator.bybit.instruments import Instrument
+from cerberod.simulator.bybit.orders import Order, Protection, Trigger
+from cerberod.simulator.bybit.wallet import Holding
+from cerberod.simulator.matching import ZERO, Side
+
+if TYPE_CHECKING:
+    from cerberod.simulator.bybit.exchange import Exchange
+
+_MOST_PAYMENTS: Final = 200
+_AVERAGED_MS: Final = 1_800_000
+
+
+class Events:
+    """The events of one exchange, run up to the present by `run`."""
+
+    def __init__(self, exchange: "Exchange") -> None:
+        self._exchange = exchange
+        self._funded_ms = exchange.quotes.now_ms()
+
+    def run(self) -> None:
+        """Let everything happen that is due."""
+        self._fund()
+        self._deliver()
+        self._trail()
+        for order in self._exchange.open_orders():
+            if order.status == "Untriggered" and order.seen and order.trigger is not None:
+                price = self._exchange.trigger_price(order.instrument, order.trigger.by)
+                if order.trigger.met(price):
+                    self._fire(order)
+
+    # Funding and delivery
+
+    def _fund(self) -> None:
+        exchange, now_ms = self._exchange, self._exchange.quotes.now_ms()
+        since_ms, self._funded_ms = self._funded_ms, now_ms
+        if now_ms <= since_ms:
+            return
+        for held in exchange.account.holdings.values():
+            i = held.instrument
+            if not held.size or not i.perpetual:
+                continue
+            times = exchange.tape.funding_times(i, max(since_ms, held.opened_ms), now_ms)[-_MOST_PAYMENTS:]
+            for time_ms, rate in zip(times, exchange.tape.funding_rates(i, times), strict=True):
+                index = exchange.quotes.market.index(i.asset, time_ms) * i.scale
+                exchange.ledger.fund(held, Decimal(repr(rate)), Decimal(repr(round(index, 8))), time_ms)
+
+    def _deliver(self) -> None:
+        exchange = self._exchange
+        for key, held in list(exchange.account.holdings.items()):
+            i = held.instrument
+            if not i.delivery_ms or exchange.quotes.now_ms() < i.delivery_ms:
+                continue
+            if held.size:
+                exchange.ledger.deliver(held, delivery_price(exchange, i), i.delivery_ms)
+            del exchange.account.holdings[key]
+        for order in exchange.open_orders():
+            i = order.instrument
+            if i.delivery_ms and exchange.quotes.now_ms() >= i.delivery_ms:
+                exchange.end(order, cancel_type="CancelBySettle")
+
+    # Conditional orders and stops
+
+    def _fire(self, order: Order) -> None:
+        """Make a conditional order a real one."""
+        order.triggered, order.status = True, "New"
+        order.updated_ms = self._exchange.quotes.now_ms()
+        if order.market:
+            mark = self._exchange.quotes.mark(order.instrument)
+            band = order.instrument.band * (1 if order.side is Side.BUY else -1)
+            order.price = order.instrument.on_grid(mark.price * float(1 + band))
+        self._exchange.match(order)
+
+    def after_fill(self, order: Order) -> None:
+        """Give a position the protection its order carried, and take away the stops of one that is gone."""
+        if order.instrument.spot:
+            return
+        held = self._exchange.account.holding(order.instrument, order.position_idx)
+        if held.size and order.protection.any and held.protection != order.protection:
+            self.protect(held, order.protection)
+        if not held.size:
+            self._unprotect(held)
+        self._cut_reducing(order, held)
+
+    def protect(self, held: Holding, protection: Protection) -> None:
+        """Put a position's take profit and stop loss in place of those it had."""
+        self._cancel_stops(held, ("TakeProfit", "StopLoss"))
+        held.protection = replace(protection, mode=protection.mode or "Full")
+        long = held.size > 0
+        for name, price, by, limit in (
+            ("TakeProfit", protection.take_profit, protection.tp_by, protection.tp_limit),
+            ("StopLoss", protection.stop_loss, protection.sl_by, protection.sl_limit),
+        ):
+            if price is not None:
+                trigger = Trigger(price, rises=(name == "TakeProfit") == long, by=by or "LastPrice")
+                self.stop(held, name, trigger, abs(held.size), limit)
+
+    def stop(self, held: Holding, name: str, trigger: Trigger, qty: Decimal, limit: Decimal | None = None) -> None:
+        """Add a stop order of a position, as the venue makes them itself."""
+        exchange, i = self._exchange, held.instrument
+        number, now_ms = exchange.numbering.next(), exchange.quotes.now_ms()
+        exchange.adopt(
+            Order(
+                exchange.numbering.order_id(i, number),
+                "",
+                number,
+                i,
+                Side.SELL if held.size > 0 else Side.BUY,
+                qty,
+                limit or ZERO,
+                market=limit is None,
+                time_in_force="IOC" if limit is None else "GTC",
+                position_idx=held.idx,
+                reduce_only=True,
+                created_ms=now_ms,
+                updated_ms=now_ms,
+                close_on_trigger=True,
+                trigger=trigger,
+                status="Untriggered",
+                create_type=f"CreateBy{name}",
+                stop_type=name,
+                last_price=i.price_text(exchange.tape.last(i)),
+            )
+        )
+
+    def _unprotect(self, held: Holding) -> None:
+        held.protection, held.trailing, held.active_price, held.extreme = Protection(), ZERO, None, None
+        self._cancel_stops(held, ("TakeProfit", "StopLoss", "PartialTakeProfit", "PartialStopLoss"))
+
+    def _cancel_stops(self, held: Holding, names: tuple[str, ...]) -> None:
+        for order in self._stops(held, names):
+            self._exchange.end(order, cancel_type="CancelByTpSlTsClear")
+
+    def _stops(self, held: Holding, names: tuple[str, ...]) -> list[Order]:
+        return [
+            o
+            for o in self._exchange.open_orders()
+            if o.instrument.key == held.instrument.key
+            and o.position_idx == held.idx
+            and o.stop_type in names
+            and o.status == "Untriggered"
+        ]
+
+    def _cut_reducing(self, cause: Order, held: Holding) -> None:
+        """End resting reduce-only orders that have nothing left to reduce; stops follow the position's size."""
+        for order in self._exchange.open_orders():
+            if order is cause or order.instrument.key != held.instrument.key or order.position_idx != held.idx:
+                continue
+            if not order.reduce_only or not order.seen:
+                continue
+            if order.status == "Untriggered":
+                if order.stop_type in ("TakeProfit", "StopLoss") and held.size:
+                    order.qty = abs(held.size)
+            elif held.size == 0 or (held.size > 0) is (order.side is Side.BUY):
+                self._exchange.end(order, cancel_type="CancelByReduceOnly")
+
+    def _trail(self) -> None:
+        """Move trailing stops along, and close the position whose price came back far enough."""
+        for held in list(self._exchange.account.holdings.values()):
+            if not held.size or not held.trailing:
+                continue
+            price = self._exchange.trigger_price(held.instrument, "LastPrice")
+            long = held.size > 0
+            if held.extreme is None:
+                start = held.active_price
+                if start is not None and (price < start if long else price > start):
+                    continue
+                held.extreme = price
+            held.extreme = max(held.extreme, price) if long else min(held.extreme, price)
+            if abs(held.extreme - price) >= held.trailing:
+                held.trailing, held.extreme = ZERO, None
+                self.stop(held, "TrailingStop", Trigger(price, rises=not long), abs(held.size))
+
+
+def delivery_price(exchange: "Exchange", instrument: Instrument) -> Decimal:
+    """Return what a dated contract is settled at: the mean index of its last half hour, an option's intrinsic value."""
+    times = range(instrument.delivery_ms - _AVERAGED_MS, instrument.delivery_ms, 60_000)
+    prices = [exchange.quotes.market.index(instrument.asset, time_ms) for time_ms in times]
+    mean = Decimal(repr(round(sum(prices) / len(prices), 8)))
+    if not instrument.option:
+        return mean
+    strike = Decimal(repr(instrument.strike))
+    return max(mean - strike if instrument.is_call else strike - mean, ZERO)

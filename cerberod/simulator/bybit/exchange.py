@@ -1,0 +1,390 @@
+"""The trading of one environment: its account, its orders and fills, on books the shared market quotes.
+
+Acceptance is not a fill. A request is checked and acknowledged at once; its effect comes a few milliseconds later, in
+the order of acceptance, and may be a rejection that only the order's state tells. Until then the order cannot be found.
+Every public method first runs what is due and brings the books up to the present moment.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any, Final
+
+from cerberod.simulator.bybit import checks
+from cerberod.simulator.bybit.catalogue import Catalogue
+from cerberod.simulator.bybit.checks import AmendRequest, OrderRequest
+from cerberod.simulator.bybit.events import Events
+from cerberod.simulator.bybit.instruments import Instrument
+from cerberod.simulator.bybit.ledger import Ledger
+from cerberod.simulator.bybit.margin import Margin
+from cerberod.simulator.bybit.orders import LIFETIMES, Numbering, Order
+from cerberod.simulator.bybit.quotes import Mark, Quotes
+from cerberod.simulator.bybit.tape import Tape
+from cerberod.simulator.bybit.wallet import Account
+from cerberod.simulator.bybit.wire import PARAMETER, VenueError
+from cerberod.simulator.matching import ZERO, Book, Fill, Lifetime, Side
+
+LATENCY_S: Final = 0.004
+"""Between an acknowledgement and its effect."""
+
+_MOST_OPEN = 500
+_MOST_OPEN_OPTIONS = 50
+_MOST_CONDITIONAL = 10
+_KEPT_CLOSED = 5_000
+
+BookKey = tuple[str, str]
+
+
+class Exchange:
+    """Orders, fills and money of one environment."""
+
+    def __init__(
+        self, quotes: Quotes, catalogue: Catalogue, tape: Tape, now_s: Callable[[], float], first_id: int
+    ) -> None:
+        self.quotes = quotes
+        self.catalogue = catalogue
+        self.tape = tape
+        self._now_s = now_s
+        self._first_id = first_id
+        self.clear()
+
+    def clear(self) -> None:
+        """Start again: full balances, no orders, no trades."""
+        self.numbering = Numbering(self._first_id)
+        self.account = Account()
+        self.ledger = Ledger(self.account, self.quotes, self.numbering)
+        self._books: dict[BookKey, Book] = {}
+        self._quoted: dict[BookKey, tuple[int, float]] = {}
+        self._instruments: dict[BookKey, Instrument] = {}
+        self.orders: dict[str, Order] = {}
+        self._links: dict[tuple[bool, str], str] = {}
+        self._closed: deque[str] = deque()
+        self._due: deque[tuple[float, Callable[[], None]]] = deque()
+        self.margin = Margin(self)
+        self.events = Events(self)
+
+    # Books
+
+    def book(self, instrument: Instrument) -> Book:
+        """Return an instrument's book with the house's present quotes."""
+        return self._quote(instrument, self.quotes.mark(instrument))
+
+    def has_book(self, instrument: Instrument) -> bool:
+        """Tell whether anybody here traded an instrument lately."""
+        return instrument.key in self._books
+
+    def _quote(self, instrument: Instrument, mark: Mark) -> Book:
+        key = instrument.key
+        book = self._books.setdefault(key, Book())
+        self._instruments[key] = instrument
+        version = self.quotes.version(instrument)
+        if self._quoted.get(key) != version:
+            self._quoted[key] = version
+            for fill in book.quote(*self.quotes.house(instrument, mark)):
+                self._fill(fill, taker=False)
+        return book
+
+    def refresh(self) -> None:
+        """Run what is due, bring every book that holds user orders up to now, and let the market's events happen."""
+        now_s = self._now_s()
+        while self._due and self._due[0][0] <= now_s:
+            self._due.popleft()[1]()
+        for key, instrument in list(self._instruments.items()):
+            if self.catalogue.get(*key) is None:
+                self._expire(key)
+            elif len(self._books[key]):
+                self.book(instrument)
+            elif self._quoted[key] != self.quotes.version(instrument):
+                del self._books[key], self._quoted[key], self._instruments[key]
+        self.events.run()
+
+    def _expire(self, key: BookKey) -> None:
+        book = self._books.pop(key)
+        del self._quoted[key], self._instruments[key]
+        for order_id in book.order_ids():
+            self.end(self.orders[order_id], cancel_type="CancelBySettle")
+
+    def _later(self, effect: Callable[[], None]) -> None:
+        self._due.append((self._now_s() + LATENCY_S, effect))
+
+    # Orders
+
+    def place(self, request: OrderRequest) -> Order:
+        """Accept a new order; it reaches the book a moment later."""
+        order = self.checked(request)
+        self.orders[order.order_id] = order
+        self._links[_link(order.instrument, order.link_id)] = order.order_id
+        self._later(lambda: self._enter(order))
+        return order
+
+    def checked(self, request: OrderRequest) -> Order:
+        """Make an order of a request, or refuse it; nothing is changed."""
+        i = request.instrument
+        mark = self.quotes.mark(i)
+        checks.check_link(i, request.link_id)
+        if request.link_id and _link(i, request.link_id) in self._links:
+            raise VenueError(170141 if i.spot else 110072)
+        if i.status != "Trading":
+            raise VenueError(110074)
+        checks.check_idx(i, request.position_idx, self.account.is_hedged(i))
+        qty = self._sized(request)
+        checks.check_qty(i, qty, request.market, request.in_quote)
+        price = self._limit(request, mark)
+        if request.price is not None and not request.market:
+            checks.check_price(i, request.price)
+            if request.trigger is None:
+                checks.check_band(i, request.side, request.price, mark)
+        if request.trigger is not None:
+            checks.check_trigger(i, request.trigger, self.trigger_price(i, request.trigger.by))
+        if request.protection.any:
+            if request.reduce_only:
+                raise VenueError(PARAMETER, "params error: reduceOnly order can not set TP/SL")
+            base = price if not request.market else Decimal(repr(round(mark.price, 10)))
+            checks.check_protection(i, request.side, request.protection, base)
+        if not request.reduce_only:
+            reference = Decimal(repr(round(mark.price, 10))) if request.market else price
+            checks.check_value(i, qty if request.in_quote else qty * (1 if i.inverse else reference))
+        self._check_room(i, request.trigger is not None)
+        number = self.numbering.next()
+        order_id = self.numbering.order_id(i, number)
+        now_ms = self.quotes.now_ms()
+        order = Order(
+            order_id,
+            request.link_id or (str(int(order_id) + 1) if i.spot else ""),
+            number,
+            i,
+            request.side,
+            qty,
+            price,
+            request.market,
+            "IOC" if request.market else request.time_in_force,
+            request.position_idx,
+            request.reduce_only,
+            now_ms,
+            now_ms,
+            close_on_trigger=request.close_on_trigger,
+            in_quote=request.in_quote,
+            trigger=request.trigger,
+            protection=request.protection,
+            status="New" if request.trigger is None else "Untriggered",
+            stop_type=request.stop_type or ("" if request.trigger is None else "Stop"),
+            last_price=i.price_text(self.tape.last(i)),
+            volatility=request.volatility,
+            is_leverage=request.is_leverage,
+            smp_type=request.smp_type,
+        )
+        if request.trigger is None or i.spot:
+            self.margin.check(order, mark)
+        return order
+
+    def _sized(self, request: OrderRequest) -> Decimal:
+        """Return the quantity: a reduce-only order is cut to what it can reduce, 0 of one means all of it."""
+        if not request.reduce_only or request.instrument.spot:
+            return request.qty
+        held = self.account.size(request.instrument, request.position_idx)
+        if held == 0 or (held > 0) is (request.side is Side.BUY):
+            raise VenueError(110017)
+        if request.qty == 0 and request.close_on_trigger:
+            return min(abs(held), request.instrument.largest)
+        return min(request.qty, abs(held))
+
+    def _limit(self, request: OrderRequest, mark: Mark) -> Decimal:
+        """Return the limit price; a market order becomes an IOC limit with a protection price."""
+        if not request.market:
+            if request.price is None:
+                raise VenueError(PARAMETER, "params error: price is required")
+            return request.price
+        highest, lowest = checks.price_limits(request.instrument, mark)
+        return highest if request.side is Side.BUY else lowest
+
+    def _check_room(self, instrument: Instrument, conditional: bool) -> None:
+        mine = [o for o in self.orders.values() if o.open and o.instrument.category == instrument.category]
+        if instrument.option:
+            if sum(o.instrument.base == instrument.base for o in mine) >= _MOST_OPEN_OPTIONS:
+                raise VenueError(110020, f"Not allowed to have more than {_MOST_OPEN_OPTIONS} active orders")
+        elif instrument.spot:
+            if len(mine) >= _MOST_OPEN:
+                raise VenueError(170810)
+        else:
+            here = [o for o in mine if o.instrument.symbol == instrument.symbol]
+            waiting = sum(o.status == "Untriggered" and o.create_type == "CreateByUser" for o in here)
+            if conditional and waiting >= _MOST_CONDITIONAL:
+                raise VenueError(110009)
+            if len(here) >= _MOST_OPEN:
+                raise VenueError(110020)
+
+    def trigger_price(self, instrument: Instrument, by: str) -> Decimal:
+        """Return the price a trigger looks at; the last price is the house's middle, which moves with every quote."""
+        mark = self.quotes.mark(instrument)
+        return Decimal(repr(round(mark.index if by == "IndexPrice" else mark.price, 10)))
+
+    def amend(self, order: Order, change: AmendRequest) -> None:
+        """Accept a change of an open order; it takes effect a moment later."""
+        i = order.instrument
+        if not order.open:
+            raise VenueError(170213) if i.spot else VenueError(110001, "order not exists or too late to replace")
+        qty = order.qty if change.qty is None else change.qty
+        checks.check_qty(i, qty, order.market, order.in_quote)
+        if qty < order.filled or (qty == order.filled and qty != order.qty):
+            raise VenueError(PARAMETER, "params error: qty must be above the executed quantity")
+        price = order.price if change.price is None else change.price
+        mark = self.quotes.mark(i)
+        if change.price is not None:
+            if order.market:
+                raise VenueError(PARAMETER, "params error: price invalid")
+            checks.check_price(i, price)
+            checks.check_band(i, order.side, price, mark)
+        if change.trigger_price is not None:
+            if order.trigger is None:
+                raise VenueError(PARAMETER, "params error: triggerPrice invalid")
+            now = self.trigger_price(i, order.trigger.by)
+            checks.check_trigger(i, replace(order.trigger, price=change.trigger_price), now)
+        if change.protection is not None and change.protection.any:
+            checks.check_protection(i, order.side, change.protection, price)
+        if not order.reduce_only:
+            checks.check_value(i, qty if i.inverse or order.in_quote else qty * price)
+        self.margin.check(replace(order, qty=qty, price=price), mark, besides=order)
+        self._later(lambda: self._change(order, change))
+
+    def _change(self, order: Order, change: AmendRequest) -> None:
+        if not order.open or (change.qty is not None and change.qty <= order.filled):
+            return
+        qty, price = change.qty or order.qty, change.price or order.price
+        order.updated_ms = self.quotes.now_ms()
+        if change.protection is not None:
+            order.protection = change.protection
+        if change.trigger_price is not None and order.trigger is not None:
+            order.trigger = replace(order.trigger, price=change.trigger_price)
+        book = self._books.get(order.instrument.key)
+        resting = None if book is None else book.resting(order.order_id)
+        if book is None or resting is None:
+            order.qty, order.price = qty, price
+            return
+        left = qty - order.filled
+        if price == order.price and left <= resting.remaining:
+            order.qty = qty
+            book.shrink(order.order_id, left)
+            return
+        book.cancel(order.order_id)
+        order.qty, order.price = qty, price
+        self.match(order)
+
+    def cancel(self, order: Order) -> None:
+        """Accept the cancellation of an open order; a fill may come first."""
+        if not order.open:
+            raise VenueError(170213 if order.instrument.spot else 110001)
+        self._later(lambda: self.end(order, "EC_PerCancelRequest", "CancelByUser"))
+
+    def end(self, order: Order, reason: str = "EC_NoError", cancel_type: str = "UNKNOWN") -> None:
+        """End an order now, if it is open."""
+        if not order.open:
+            return
+        book = self._books.get(order.instrument.key)
+        if book is not None and order.order_id in book:
+            book.cancel(order.order_id)
+        order.end(self.quotes.now_ms(), reason, cancel_type)
+        self._remember_closed(order)
+
+    def find(self, instrument_category: str, order_id: str, link_id: str) -> Order | None:
+        """Return an order by its id, which goes first, or by its link id."""
+        found = order_id or self._links.get((instrument_category == "spot", link_id), "")
+        order = self.orders.get(found)
+        return order if order is not None and order.instrument.category == instrument_category else None
+
+    def open_orders(self) -> list[Order]:
+        """Return all open orders, oldest first, those not yet processed among them."""
+        return [order for order in self.orders.values() if order.open]
+
+    # Matching
+
+    def adopt(self, order: Order) -> None:
+        """Take in an order the venue made itself: a stop of a position."""
+        order.seen = True
+        self.orders[order.order_id] = order
+
+    def _enter(self, order: Order) -> None:
+        order.seen = True
+        if order.open and order.trigger is None:
+            self.match(order)
+
+    def match(self, order: Order) -> None:
+        """Let an order meet the book: trade, rest, or end."""
+        i = order.instrument
+        if self.catalogue.get(i.category, i.symbol) is None:
+            self.end(order, cancel_type="CancelBySettle")
+            return
+        book = self.book(i)
+        if order.reduce_only and not self._still_reduces(order):
+            self.end(order, cancel_type="CancelByReduceOnly")
+            return
+        if order.time_in_force in ("PostOnly", "RPI") and book.would_take(order.side, order.price):
+            self.end(order, "EC_PostOnlyWillTakeLiquidity")
+            return
+        qty = self._affordable(book, order) if order.in_quote else order.remaining
+        lifetime = LIFETIMES.get(order.time_in_force, Lifetime.GOOD_TIL_CANCELLED)
+        # Without self-match prevention an account may trade with itself, so each order is an owner of its own.
+        fills = book.submit(order.order_id, order.order_id, order.side, qty, order.price, lifetime) if qty > 0 else []
+        for fill in fills:
+            self._fill(fill, taker=True)
+        if not order.open:
+            return
+        if order.in_quote and order.value == order.qty:
+            order.status = "Filled"
+            self._remember_closed(order)
+        elif order.order_id not in book:
+            nothing = order.time_in_force == "IOC" and not order.filled and not order.market
+            self.end(order, "EC_NoImmediateQtyToFill" if nothing else "EC_CancelForNoFullFill")
+
+    def _still_reduces(self, order: Order) -> bool:
+        held = self.account.size(order.instrument, order.position_idx)
+        if held == 0 or (held > 0) is (order.side is Side.BUY):
+            return False
+        order.qty = order.filled + min(order.remaining, abs(held))
+        return True
+
+    @staticmethod
+    def _affordable(book: Book, order: Order) -> Decimal:
+        """Return how much base coin an amount of quote coin buys, walking up the book."""
+        left, bought = order.qty, ZERO
+        for price, there in book.depth(Side.SELL, 100):
+            if price > order.price:
+                break
+            take = min(there, left / price // order.instrument.step * order.instrument.step)
+            bought, left = bought + take, left - take * price
+            if take < there:
+                break
+        return bought
+
+    def _fill(self, fill: Fill, taker: bool) -> None:
+        for order_id, is_taker in ((fill.maker_id, False), (fill.taker_id, True)):
+            if order_id is None or (is_taker and not taker):
+                continue
+            order = self.orders[order_id]
+            self.ledger.fill(order, fill.amount, fill.price, is_taker)
+            if not order.open:
+                self._remember_closed(order)
+            self.events.after_fill(order)
+
+    def _remember_closed(self, order: Order) -> None:
+        self._closed.append(order.order_id)
+        while len(self._closed) > _KEPT_CLOSED:
+            self.orders.pop(self._closed.popleft(), None)
+
+    # What tests ask
+
+    def told(self) -> dict[str, Any]:
+        """Return every order and execution the venue knows, oldest first."""
+        return {
+            "orders": [{"category": o.instrument.category} | o.record() for o in self.orders.values()],
+            "trades": [{"category": e.instrument.category} | e.fields for e in self.ledger.executions],
+        }
+
+
+def _link(instrument: Instrument, link_id: str) -> tuple[bool, str]:
+    return instrument.spot, link_id
+
+
+def ended(orders: Iterable[Order]) -> list[Order]:
+    """Return the orders that are closed and were processed."""
+    return [order for order in orders if order.seen and not order.open]
