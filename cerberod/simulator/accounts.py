@@ -3,9 +3,10 @@
 Pure: it is told trades and marks and answers figures. Kinds of contract differ in their arithmetic: *inverse* futures
 are sized in dollars and pay in coin (profit = size * (1/entry - 1/exit)), *linear* futures are sized in coin and pay
 in the quote currency, *options* are paid for at once (in coin, linear ones in the quote currency) and are worth their
-mark. What futures earn stays outside the balance until the daily settlement moves it there: equity is balance, session
-profit (realised and not) and the worth of options. Margin is a simple, coherent standard-margin model: futures a fixed
-share of notional, long options nothing more than their premium, short options the venue's published standard formula.
+mark; *spot* is an exchange of two balances and no position. What futures earn stays outside the balance until the
+daily settlement moves it there: equity is balance, session profit (realised and not) and the worth of options. Margin
+is a simple, coherent standard-margin model: futures a fixed share of notional, long options nothing more than their
+premium, short options the venue's published standard formula.
 """
 
 from collections.abc import Iterable
@@ -36,6 +37,7 @@ class Contract(Enum):
     LINEAR_FUTURE = auto()
     INVERSE_OPTION = auto()
     LINEAR_OPTION = auto()
+    SPOT = auto()
 
     @property
     def option(self) -> bool:
@@ -138,6 +140,8 @@ def fee(contract: Contract, amount: Decimal, price: Decimal, taker: bool, index:
         case Contract.LINEAR_OPTION:
             rate = LINEAR_OPTION_TAKER_FEE if taker else LINEAR_OPTION_MAKER_FEE
             return (min(rate * index, OPTION_FEE_CAP * price) * amount).quantize(_EXACT)
+        case Contract.SPOT:
+            return ZERO
         case Contract.INVERSE_FUTURE | Contract.LINEAR_FUTURE:
             rate = FUTURE_TAKER_FEE if taker else FUTURE_MAKER_FEE
             notional = amount / price if contract is Contract.INVERSE_FUTURE else amount * price
@@ -189,6 +193,7 @@ class OpenOrder:
 
     contract: Contract
     currency: str
+    """What it ties up; of a spot order, what it would give away."""
     signed: Decimal
     price: Decimal
     value: Value
@@ -198,6 +203,8 @@ class OpenOrder:
 def order_margin(order: OpenOrder) -> Decimal:
     """Return what an open order ties up: for what it adds beyond closing the position, never for what it closes."""
     adds = abs(order.signed)
+    if order.contract is Contract.SPOT:
+        return adds * order.price if order.signed > 0 else adds
     if order.held and (order.held > 0) != (order.signed > 0):
         adds = max(ZERO, adds - abs(order.held))
     direction = 1 if order.signed > 0 else -1
@@ -285,6 +292,11 @@ class Account:
             self._earn(currency, profit)
         self.fees_paid[currency] = self.fees_paid.get(currency, ZERO) + charged
         return charged, profit
+
+    def swap(self, base: str, quote: str, signed: Decimal, price: Decimal) -> None:
+        """Book a spot trade."""
+        self._pay(base, signed)
+        self._pay(quote, -signed * price)
 
     def fund(self, position: Position, amount: Decimal) -> None:
         """Book funding that a perpetual paid (or cost, if negative)."""

@@ -28,6 +28,11 @@ class Side(StrEnum):
     def opposite(self) -> "Side":
         return Side.SELL if self is Side.BUY else Side.BUY
 
+    @property
+    def sign(self) -> int:
+        """Return 1 for a buy, -1 for a sale."""
+        return 1 if self is Side.BUY else -1
+
 
 class Lifetime(StrEnum):
     """How long an order waits."""

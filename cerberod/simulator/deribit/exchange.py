@@ -545,10 +545,9 @@ class Exchange:
     def _check_funds(
         self, instrument: Instrument, side: Side, amount: Decimal, price: Decimal, mark: Mark, besides: Order | None
     ) -> None:
-        needed = self.margin_of(instrument, amount if side is Side.BUY else -amount, price, mark)
-        if needed > 0 and needed > self.account.available(
-            instrument.currency, self.totals(instrument.currency, besides=besides)
-        ):
+        views = self._views(instrument, amount * side.sign, price, mark)
+        needed, currency = sum((order_margin(view) for view in views), ZERO), views[0].currency
+        if needed > 0 and needed > self.account.available(currency, self.totals(currency, besides=besides)):
             raise VenueError(10009)
 
     def totals(self, currency: str, besides: Order | None = None) -> Totals:
@@ -557,7 +556,13 @@ class Exchange:
 
     def open_views(self, currency: str, besides: Order | None = None) -> list[OpenOrder]:
         """Return one currency's resting orders as margin sees them, one left out if asked."""
-        mine = [o for o in self._alive.values() if o.resting and o is not besides and o.instrument.currency == currency]
+        mine = [
+            o
+            for o in self._alive.values()
+            if o.resting
+            and o is not besides
+            and (o.instrument.currency == currency or (o.instrument.spot and o.instrument.coin == currency))
+        ]
         return [view for order in mine for view in self.margin_views(order)]
 
     def margin_of(self, instrument: Instrument, signed: Decimal, price: Decimal, mark: Mark | None = None) -> Decimal:
@@ -586,7 +591,8 @@ class Exchange:
                 out += self._views(leg.instrument, signed * leg.ratio, worth, leg_mark)
             return out
         value, held = value_of(instrument, mark), self.account.size(instrument.name)
-        return [OpenOrder(contract_of(instrument), instrument.currency, signed, price, value, held)]
+        currency = instrument.coin if instrument.spot and signed < 0 else instrument.currency
+        return [OpenOrder(contract_of(instrument), currency, signed, price, value, held)]
 
     # Fills
 

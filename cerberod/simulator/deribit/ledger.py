@@ -105,8 +105,31 @@ class Ledger:
         order.fill(fill.amount, fill.price, self._quotes.now_ms())
         if order.instrument.combo:
             return self._combo_trade(order, fill, mark, taker)
+        if order.instrument.spot:
+            return self._spot_trade(order, fill, mark, taker)
         side, amount, price = order.side, fill.amount, fill.price
         return self._leg(order, order.order_id, order.instrument, side, amount, price, mark, taker, {})
+
+    def _spot_trade(self, order: Order, fill: Fill, mark: Mark, taker: bool) -> UserTrade:
+        pair, now_ms = order.instrument, self._quotes.now_ms()
+        self.account.swap(pair.coin, pair.currency, fill.amount * order.side.sign, fill.price)
+        trade_id, sequence = self._numbering.trade_id(pair)
+        self._print(pair, fill.price, fill.amount, fill.taker_side is Side.BUY, sequence, {})
+        fields = self._common(order, pair, order.side, fill.amount, fill.price, mark, taker, trade_id, sequence)
+        trade = UserTrade(order.order_id, order.account, pair, now_ms, sequence, fields | {"fee": 0.0})
+        self.trades.append(trade)
+        change = -order.side.sign * fill.amount * fill.price
+        line: dict[str, object] = {
+            "user_role": "taker" if taker else "maker",
+            "trade_id": trade_id,
+            "side": order.side.value,
+            "price": float(fill.price),
+            "order_id": order.order_id,
+            "info": "Source: api",
+            "amount": float(fill.amount),
+        }
+        self._write(now_ms, "trade", pair, line, change, ZERO)
+        return trade
 
     def _combo_trade(self, order: Order, fill: Fill, mark: Mark, taker: bool) -> UserTrade:
         combo = order.instrument
@@ -127,7 +150,7 @@ class Ledger:
             side, leg_order = (Side.BUY if buy else Side.SELL), self._numbering.order_id(leg)
             told.append(self._leg(order, leg_order, leg, side, amount, price, leg_mark, taker, tags, charged).fields)
         fields = self._common(order, combo, order.side, fill.amount, fill.price, mark, taker, trade_id, sequence)
-        fields |= {"order_id": order.order_id, "fee": 0.0, "profit_loss": None, "legs": told}
+        fields |= {"fee": 0.0, "profit_loss": None, "legs": told}
         public = [{key: leg[key] for key in _PUBLIC if key in leg} for leg in told]
         self._print(combo, fill.price, fill.amount, fill.taker_side is Side.BUY, sequence, {"legs": public})
         trade = UserTrade(order.order_id, order.account, combo, self._quotes.now_ms(), sequence, fields)
@@ -148,7 +171,7 @@ class Ledger:
         charged: Decimal | None = None,
     ) -> UserTrade:
         """Book a trade of one instrument; `charged` None means the ordinary fee."""
-        index, signed = Decimal(repr(mark.index)), amount if side is Side.BUY else -amount
+        index, signed = Decimal(repr(mark.index)), amount * side.sign
         position = self.position(instrument)
         self._fund(position, instrument)
         before = position.size
@@ -213,6 +236,7 @@ class Ledger:
             "mark_price": shown_mark(instrument, mark.price),
             "index_price": mark.index,
             "tick_direction": 0 if side is Side.BUY else 2,
+            "order_id": order.order_id,
             "order_type": order.told_type.value,
             "state": order.state,
             "liquidity": "T" if taker else "M",

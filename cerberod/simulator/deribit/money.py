@@ -18,10 +18,10 @@ from cerberod.simulator.deribit.instruments import Instrument, well_formed
 from cerberod.simulator.deribit.ledger import Ledger, Line
 from cerberod.simulator.deribit.params import Params
 from cerberod.simulator.deribit.public import KINDS, Call, Method, instrument_of
-from cerberod.simulator.deribit.quotes import Mark
-from cerberod.simulator.deribit.terms import band_of, contract_of, shown_mark, value_of
+from cerberod.simulator.deribit.quotes import Mark, band
+from cerberod.simulator.deribit.terms import contract_of, shown_mark, value_of
 from cerberod.simulator.deribit.views import settlement_price
-from cerberod.simulator.deribit.wire import invalid
+from cerberod.simulator.deribit.wire import VenueError, invalid
 
 # Positions
 
@@ -39,6 +39,8 @@ def get_positions(call: Call) -> list[dict[str, Any]]:
 
 def get_position(call: Call) -> dict[str, Any]:
     instrument = instrument_of(call)
+    if instrument.combo or instrument.spot:
+        raise VenueError(10031)
     held = call.exchange.account.positions.get(instrument.name)
     empty = Position(instrument.name, contract_of(instrument), instrument.currency, instrument.coin)
     return position_record(call.exchange, instrument, held or empty)
@@ -100,7 +102,7 @@ def get_margins(call: Call) -> dict[str, float]:
     if amount < 0:
         raise invalid("amount", "value must be > 0")
     mark = call.exchange.quotes.mark(instrument)
-    low, high = band_of(instrument, mark)
+    low, high = band(instrument, mark)
     return {
         "buy": coin(call.exchange.margin_of(instrument, amount, price)),
         "sell": coin(call.exchange.margin_of(instrument, -amount, price)),

@@ -4,14 +4,14 @@ Pure: an instrument, a mark and a wish in; a limit price, or the venue's refusal
 everybody shares: as the account reads it, and as trades and summaries show it.
 """
 
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from decimal import Decimal
 from typing import Final
 
 from cerberod.analytics.black import black_price
 from cerberod.simulator.accounts import Contract, Value
 from cerberod.simulator.deribit.instruments import Instrument
 from cerberod.simulator.deribit.orders import Advanced, Link, OrderRequest
-from cerberod.simulator.deribit.quotes import Mark, price_band
+from cerberod.simulator.deribit.quotes import Mark, band
 from cerberod.simulator.deribit.wire import VenueError, invalid
 from cerberod.simulator.matching import Book, Side
 
@@ -19,7 +19,6 @@ _LEAST_SHOWN_MINIMUMS = 100
 _MOST_HIDDEN = 100  # times what is shown
 _MOST_VOLATILITY_PCT = Decimal(1_000)
 _INDEX_TICK: Final = Decimal("0.01")
-_COMBO_BAND = {"option_combo": Decimal("0.05"), "future_combo": Decimal(2_000)}
 _OTHERS = {
     Link.ONE_TRIGGERS_OTHER: 1,
     Link.ONE_CANCELS_OTHER: 1,
@@ -32,6 +31,8 @@ _OTHERS = {
 
 def contract_of(instrument: Instrument) -> Contract:
     """Return how an instrument's profit is reckoned."""
+    if instrument.spot:
+        return Contract.SPOT
     if instrument.option:
         return Contract.LINEAR_OPTION if instrument.linear else Contract.INVERSE_OPTION
     return Contract.LINEAR_FUTURE if instrument.linear else Contract.INVERSE_FUTURE
@@ -72,7 +73,7 @@ def check_amount(instrument: Instrument, amount: Decimal) -> None:
 
 def check_tick(instrument: Instrument, price: Decimal) -> None:
     """Refuse a price off the instrument's grid; only a combo's may be zero or negative."""
-    if price <= 0 and not instrument.combo:
+    if price <= 0 and not instrument.grid.signed:
         raise invalid("price", "value must be > 0")
     if not instrument.grid.fits(price):
         raise VenueError(10043)
@@ -141,24 +142,15 @@ def check_request(request: OrderRequest) -> None:
 # Limits
 
 
-def band_of(instrument: Instrument, mark: Mark) -> tuple[Decimal, Decimal]:
-    """Return (lowest sell, highest buy) the engine accepts unclamped; a combo's may be negative."""
-    if not instrument.combo:
-        return price_band(instrument.grid, instrument.option, mark.price)
-    middle, width, tick = Decimal(repr(round(mark.price, 8))), _COMBO_BAND[instrument.kind], instrument.grid.fine
-    lowest = ((middle - width) / tick).to_integral_value(ROUND_FLOOR) * tick
-    return lowest, ((middle + width) / tick).to_integral_value(ROUND_CEILING) * tick
-
-
 def clamped(instrument: Instrument, side: Side, price: Decimal, mark: Mark) -> Decimal:
     """Return a limit price inside the band: a buy not above it, a sell not below it."""
-    lowest, highest = band_of(instrument, mark)
+    lowest, highest = band(instrument, mark)
     return min(price, highest) if side is Side.BUY else max(price, lowest)
 
 
 def worst_price(instrument: Instrument, side: Side, mark: Mark) -> Decimal:
     """Return the protective limit of a market order."""
-    lowest, highest = band_of(instrument, mark)
+    lowest, highest = band(instrument, mark)
     return highest if side is Side.BUY else lowest
 
 
