@@ -33,9 +33,15 @@ MAX_QUEUED_LINES = 4096
 MAX_TEXT = 4096
 MAX_FRAMES = 30
 MAX_CAUSES = 5
+MAX_METHOD = 64
+MAX_NAMES = 1024
 # Waiting a moment before writing lets a busy daemon write many lines at once, instead of waking a thread for each.
 BATCH_PAUSE_S = 0.01
 
+_LINE = (
+    b'{"time":"%b","level":"info","logger":"cerberod.request","request_id":"%b",%b,"code":%d,"duration_ms":%.3f,'
+    b'"upstream_calls":%d,"upstream_ms":%.3f'
+)
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _LEVELS = {
     LogLevel.DEBUG: logging.DEBUG,
@@ -306,6 +312,8 @@ class RequestLog:
     sink: LogSink
     clock: Clock
     _stamp: _Stamp = field(default_factory=_Stamp)
+    _names: dict[str, bytes] = field(default_factory=dict)
+    """What stands in a line for each method, encoded once; bounded, because callers may invent methods."""
 
     def for_caller(
         self,
@@ -327,16 +335,43 @@ class RequestLog:
             "client_ip": client_ip,
             "user_agent": None if user_agent is None else clean(user_agent)[:256],
         }
-        return CallerLog(self.sink, self.clock, self._stamp, b"," + orjson.dumps(fields)[1:])
+        return CallerLog(self, b"," + orjson.dumps(fields)[1:])
+
+    def line(
+        self, request_id: str, method: str, code: int, duration_ms: float, upstream_calls: int, upstream_ms: float
+    ) -> bytes:
+        """Write a line as far as it is of one call and not of its caller; without the end of the object.
+
+        Put together from parts that need no escaping: this is a tenth of what a small call costs.
+        """
+        return _LINE % (
+            self._stamp(self.clock.now_ms()).encode(),
+            request_id.encode(),
+            self._names.get(method) or self._name(method),
+            code,
+            duration_ms,
+            upstream_calls,
+            upstream_ms,
+        )
+
+    def _name(self, method: str) -> bytes:
+        shown = method
+        if len(method) > MAX_METHOD or not method.isascii():
+            # Only a caller's own invention looks like this. It is cleaned before it is cut, so that no part of a
+            # secret is left where the whole would have been found.
+            shown = self.sink.redactor.clean_text(method)[:MAX_METHOD]
+        namespace, _, tool = shown.partition(".")
+        name = orjson.dumps({"method": shown, "namespace": namespace, "tool": tool})[1:-1]
+        if shown is method and len(self._names) < MAX_NAMES:
+            self._names[method] = name
+        return name
 
 
 @dataclass(frozen=True, slots=True)
 class CallerLog:
     """The request log of one session."""
 
-    _sink: LogSink
-    _clock: Clock
-    _stamp: _Stamp
+    _log: RequestLog
     _tail: bytes
 
     def write(
@@ -349,29 +384,9 @@ class CallerLog:
         upstream_ms: float = 0.0,
     ) -> None:
         """Write the line of one call that has been answered; `code` is 0 or the error's."""
-        if not _request_logger.isEnabledFor(logging.INFO):
-            return
-        if len(method) > 64 or not method.isascii():
-            # Only a caller's own invention looks like this. It is cleaned before it is cut, so that no part of a
-            # secret is left where the whole would have been found.
-            method = self._sink.redactor.clean_text(method)[:64]
-        namespace, _, tool = method.partition(".")
-        head = orjson.dumps(
-            {
-                "time": self._stamp(self._clock.now_ms()),
-                "level": "info",
-                "logger": "cerberod.request",
-                "request_id": request_id,
-                "method": method,
-                "namespace": namespace,
-                "tool": tool,
-                "code": code,
-                "duration_ms": round(duration_ms, 3),
-                "upstream_calls": upstream_calls,
-                "upstream_ms": round(upstream_ms, 3),
-            }
-        )
-        self._sink.put(head[:-1] + self._tail)
+        if _request_logger.isEnabledFor(logging.INFO):
+            line = self._log.line(request_id, method, code, duration_ms, upstream_calls, upstream_ms)
+            self._log.sink.put(line + self._tail)
 
 
 def set_level(level: LogLevel) -> None:

@@ -15,7 +15,16 @@ import orjson
 import pytest
 
 from cerberod.clock import from_ms
-from cerberod.logs import MAX_QUEUED_LINES, LogSink, Redactor, RequestLog, describe_exception, log, setup_logging
+from cerberod.logs import (
+    MAX_NAMES,
+    MAX_QUEUED_LINES,
+    LogSink,
+    Redactor,
+    RequestLog,
+    describe_exception,
+    log,
+    setup_logging,
+)
 from cerberod.settings import LogFormat, LogLevel, Secret
 
 CANARY = 'canary"kZ3vQ9xT1/mW7pL5s'
@@ -120,6 +129,22 @@ def test_a_request_is_one_line(open_log: Callable[..., Log]) -> None:
         "",
         -32601,
     )
+
+
+def test_methods_that_callers_invent_are_told_and_not_kept(open_log: Callable[..., Log]) -> None:
+    written = open_log()
+    requests = RequestLog(written.sink, Still())
+    caller = requests.for_caller(
+        transport="stdio", actor="a", bot_tag="b", session_id="s", client_ip=None, user_agent=None
+    )
+    strange = ['a."b\\', "x" * 1_000_000, "\u00e9.\ud800", "\x00\n.%s%b"]
+    for name in strange:
+        caller.write("r", name, -32601, 0.5)
+    assert [line["method"] for line in written.lines()][:2] == [strange[0], "x" * 64]
+    for number in range(2 * MAX_NAMES):
+        caller.write("r", f"m.{number}", -32601, 0.5)
+    assert len(requests._names) == MAX_NAMES
+    assert max(map(len, requests._names)) <= 64
 
 
 def test_time_follows_the_clock_over_the_second(open_log: Callable[..., Log]) -> None:
