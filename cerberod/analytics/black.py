@@ -104,7 +104,7 @@ def black_76(
     `Convention.DERIBIT` the rate must be zero. Relative error of the price is below 1e-11, out of the money too.
 
     Source: F. Black, "The pricing of commodity contracts", J. of Financial Economics 3 (1976); greeks by
-    differentiation, as in E. Haug, "The Complete Guide to Option Pricing Formulas" (2007), chapter 2.
+    differentiation, as in E. Haug, "The Complete Guide to Option Pricing Formulas" (2007).
     """
     x = _terms(forward, strike, years, volatility, is_call, rate)
     value = _price(x)
@@ -152,7 +152,7 @@ def black_scholes(
     e^-qT N(d1) with respect to spot, rho = K T e^-rT N(d2). `Convention.DERIBIT` is refused: it is one of forwards.
 
     Source: R. Merton, "Theory of rational option pricing" (1973), as the generalised formula of E. Haug, "The Complete
-    Guide to Option Pricing Formulas" (2007), chapters 1 and 2; J. Hull, "Options, Futures, and Other
+    Guide to Option Pricing Formulas" (2007); J. Hull, "Options, Futures, and Other
     Derivatives", chapters "The Black-Scholes-Merton model" and "The Greek letters".
     """
     if convention is Convention.DERIBIT:

@@ -170,7 +170,7 @@ def johansen(series: Sequence[ArrayLike], lags: int = 1, *, constant: bool = Tru
     `constant` lets the series drift (an unrestricted constant); without it neither levels nor changes have a mean.
     There must be at least twice as many points as one equation has coefficients. Series of which one follows from the
     others are refused. Sources: S. Johansen, "Likelihood-based Inference in Cointegrated Vector Autoregressive Models",
-    1995, chapter 6; critical values: J. MacKinnon, A. Haug and L. Michelis, "Numerical
+    1995; critical values: J. MacKinnon, A. Haug and L. Michelis, "Numerical
     distribution functions of likelihood ratio tests for cointegration", Journal of Applied Econometrics 14(5), 1999.
     """
     k = len(series)

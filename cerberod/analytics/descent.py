@@ -3,7 +3,7 @@
 Written here because a search must not depend on the machine: scipy's takes another path when linear algebra runs on
 another number of threads, and on the flat top of a likelihood another path ends elsewhere in the sixth digit. Besides,
 importing scipy.optimize takes longer than the whole fit. Source: J. Nocedal and S. Wright, "Numerical Optimization",
-2nd edition, 2006: BFGS with Powell's damping (procedure 18.2), backtracking (algorithm 3.1).
+2nd edition, 2006: BFGS with Powell's damping, backtracking.
 """
 
 from collections.abc import Callable

@@ -254,7 +254,7 @@ def _flips(level: FloatArray, net: FloatArray) -> Iterator[Flip]:
 def vanna_charm(chain: OptionChain, dealers: DealerSign = DealerSign.LONG_CALLS_SHORT_PUTS) -> VannaCharm:
     """Return the dealers' vanna and charm exposure, in all and by expiry (in order).
 
-    Source: greeks as in E. Haug, "The Complete Guide to Option Pricing Formulas" (2007), chapter 2.
+    Source: greeks as in E. Haug, "The Complete Guide to Option Pricing Formulas" (2007).
     """
     greeks = black_76(
         chain.forward, chain.strike, chain.years, chain.volatility, chain.is_call, convention=Convention.DESK

@@ -1,10 +1,10 @@
 """GARCH(1,1) by maximum likelihood: how volatile the next bars will be, given how volatile the last ones were.
 
 The model: a return is `mean + e`, `e` normal with variance `h`, and `h[t] = omega + alpha e[t-1]^2 + beta h[t-1]`.
-Source: T. Bollerslev, "Generalized autoregressive conditional heteroskedasticity", Journal of Econometrics 31(3), 1986,
-equations 1 and 2. The variance before the sample, which stands for both `e^2` and `h` there, is the mean of the first
-75 squared deviations from the sample mean, weighted by powers of 0.94: the convention of Python's `arch`, so that
-likelihoods compare.
+Source: T. Bollerslev, "Generalized autoregressive conditional heteroskedasticity", Journal of Econometrics 31(3), 1986.
+The variance before the sample, which stands for both `e^2` and `h` there, is the mean of the first 75 squared
+deviations from the sample mean, weighted by powers of 0.94: the convention of Python's `arch`, so that likelihoods
+compare.
 
 Likelihood and gradient are exact and come from two passes of the blocked recursion; the fit runs on returns divided by
 their standard deviation, and over persistence and alpha's share of it, so that `alpha + beta <= 1` is a plain bound,

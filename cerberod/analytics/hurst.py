@@ -78,8 +78,8 @@ def hurst(increments: ArrayLike, method: HurstMethod = HurstMethod.RESCALED_RANG
     Rescaled range: blocks have the lengths from 50 to half the series that divide it without remainder; up to 2 % of
     the oldest increments (4 % below 300) are left out to have more of them. A. Anis and E. Lloyd, "The expected value
     of the adjusted rescaled Hurst range of independent normal summands", Biometrika 63(1), 1976, with E. Peters,
-    "Fractal Market Analysis", 1994, equation 5.6; procedure and band: R. Weron, "Estimating long-range dependence:
-    finite sample properties and confidence intervals", Physica A 312, 2002, section 2 and table 1.
+    "Fractal Market Analysis", 1994; procedure and band: R. Weron, "Estimating long-range dependence:
+    finite sample properties and confidence intervals", Physica A 312, 2002.
 
     Detrended fluctuations: sixteen block lengths evenly apart in logarithm from 10 to a quarter of the series, laid
     from both ends, a straight line through each block. C.-K. Peng and others, "Mosaic organization of DNA nucleotides",

@@ -93,7 +93,7 @@ def rsi(close: ArrayLike, period: int = 14) -> Line:
 
     `100 * gain / (gain + loss)` of Wilder's averages of rises and falls. First value at bar `period`. Undefined
     (`NO_MOVEMENT`) where neither average is above zero. Source: J. W. Wilder, "New Concepts in Technical Trading
-    Systems", 1978, section VI.
+    Systems", 1978.
     """
     period = whole("period", period, 2)
     x = prices("close", close, period + 1)
@@ -110,7 +110,7 @@ def macd(close: ArrayLike, fast: int = 12, slow: int = 26, signal: int = 9) -> M
 
     As in TA-Lib the fast average is seeded by the `fast` closes that end where the slow one is seeded, and all three
     lines begin together, at bar `slow + signal - 2`. `fast` must be below `slow` (TA-Lib would swap them in silence).
-    Source: G. Appel, "Technical Analysis: Power Tools for Active Investors", 2005, chapter 8.
+    Source: G. Appel, "Technical Analysis: Power Tools for Active Investors", 2005.
     """
     fast, slow, signal = whole("fast", fast, 2), whole("slow", slow, 2), whole("signal", signal, 1)
     if fast >= slow:
@@ -131,7 +131,7 @@ def bollinger(
     The standard deviation is the population's (divisor `period`) of the last `period` closes about their plain mean,
     whatever the kind of the middle line. First value at bar `period - 1`, later for DEMA and TEMA. Unlike TA-Lib's,
     the deviation does not lose digits where it is small against the price. Source: J. Bollinger, "Bollinger on
-    Bollinger Bands", 2001, chapter 7.
+    Bollinger Bands", 2001.
     """
     period = whole("period", period, 2)
     deviations = number("deviations", deviations, 0.0, 100.0)
@@ -149,7 +149,7 @@ def atr(high: ArrayLike, low: ArrayLike, close: ArrayLike, period: int = 14) -> 
     """Return the average true range, quote currency, zero or above.
 
     True range: the bar's range, widened to the close before it; the first bar has none. Its Wilder average, seeded by
-    the plain mean of the first `period`. First value at bar `period`. Source: Wilder 1978, section III.
+    the plain mean of the first `period`. First value at bar `period`. Source: Wilder 1978.
     """
     period = whole("period", period, 1)
     x = bars(high, low, close, period + 1)
@@ -163,7 +163,7 @@ def adx(high: ArrayLike, low: ArrayLike, close: ArrayLike, period: int = 14) -> 
     moves over his sum of true ranges; both sums begin with `period - 1` bars, so that DI starts at bar `period`. DX is
     `100 |+DI - -DI| / (+DI + -DI)`, ADX its Wilder average from bar `2 period - 1` on. As in TA-Lib a bar without any
     directional movement adds nothing to ADX's first mean and later leaves it where it is. DI is undefined
-    (`NO_MOVEMENT`) where the ranges are zero, ADX until a DX was there. Source: Wilder 1978, section IV.
+    (`NO_MOVEMENT`) where the ranges are zero, ADX until a DX was there. Source: Wilder 1978.
     """
     period = whole("period", period, 2)
     x = bars(high, low, close, 2 * period)
@@ -207,7 +207,7 @@ def stochastic(
     for %D; both begin together, at bar `k_period + k_slowing + d_period - 3` (later for DEMA and TEMA). Undefined
     (`NO_MOVEMENT`) while a window without any range is among the bars averaged; a recursive average (EMA, DEMA, TEMA)
     keeps, beyond that, a trace of the 0 that TA-Lib puts there. Source: G. Lane, "Lane's stochastics", Stocks &
-    Commodities 2(3), 1984.
+    Commodities, 1984.
     """
     k_period = whole("k_period", k_period, 1)
     k_slowing = whole("k_slowing", k_slowing, 1)
@@ -275,8 +275,8 @@ def supertrend(
     the close before was beyond it: then it starts again from the basic one. The trend turns up when the close is above
     the upper band, down when it is below the lower one; the line is the lower band in an up-trend, else the upper. The
     first bar counts as down-trend. First value at bar `period`, because ATR is TA-Lib's; charts whose ATR takes the
-    first bar's own range for a true range start a bar earlier and differ at first, less and less. Source: O. Seban,
-    "Tout le monde mérite d'être riche", 2009, in the form of TradingView's `ta.supertrend`.
+    first bar's own range for a true range start a bar earlier and differ at first, less and less. Source: O. Seban's
+    indicator in the form that TradingView's Pine reference prints for `ta.supertrend`.
     """
     period = whole("period", period, 1)
     multiplier = number("multiplier", multiplier, 0.01, 100.0)

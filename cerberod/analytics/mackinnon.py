@@ -33,7 +33,7 @@ def p_values(statistic: FloatArray, trend: Trend, series: int) -> FloatArray:
 
     Exactly 0 below and 1 above the range of the published fit; one to six series. Source: J. MacKinnon, "Approximate
     asymptotic distribution functions for unit-root and cointegration tests", Journal of Business & Economic Statistics
-    12(2), 1994, tables 3 and 4. The distribution is the asymptotic one, whatever the length of the series.
+    12(2), 1994. The distribution is the asymptotic one, whatever the length of the series.
     """
     tables, row = _tables(), series - 1
     highest, lowest, middle, left, right = (
@@ -55,8 +55,8 @@ def p_values(statistic: FloatArray, trend: Trend, series: int) -> FloatArray:
 def critical_values(trend: Trend, series: int, length: int) -> FloatArray:
     """Return the statistics with probability 1, 5 and 10 % under no cointegration, for series of `length` points.
 
-    Source: J. MacKinnon, "Critical values for cointegration tests", Queen's University working paper 1227, 2010,
-    table 2 (the finite sample surface, in powers of 1/`length`).
+    Source: J. MacKinnon, "Critical values for cointegration tests", Queen's University working paper 1227, 2010
+    (the finite sample surface, in powers of 1/`length`).
     """
     values = _tables().mackinnoncrit(N=series, regression=trend.value, nobs=length)
     return np.asarray(values, dtype=np.float64)

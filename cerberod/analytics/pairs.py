@@ -119,7 +119,7 @@ def scan(
     index is the dependent. Each test equals `cointegration.engle_granger` with that number of lags.
 
     Sources: Engle and Granger 1987; MacKinnon 1994 and 2010, N = 2; Y. Benjamini and Y. Hochberg, "Controlling the
-    false discovery rate", Journal of the Royal Statistical Society B 57(1), 1995, equation 1. Pairs that share a series
+    false discovery rate", Journal of the Royal Statistical Society B 57(1), 1995. Pairs that share a series
     are dependent; the control is proved for positive dependence (Benjamini and Yekutieli 2001) and taken to hold here.
     """
     if not 2 <= len(series) <= MOST_SERIES:
@@ -182,7 +182,7 @@ def benjamini_hochberg(p_value: FloatArray) -> FloatArray:
     """Return p-values adjusted for the false discovery rate: each the least rate at which it would be a discovery.
 
     p(i) m / i for the i-th smallest of m, made monotone from the largest down; at most 1. Empty in, empty out. Source:
-    Benjamini and Hochberg 1995, equation 1.
+    Benjamini and Hochberg 1995.
     """
     order = np.argsort(p_value)[::-1]
     m = p_value.size

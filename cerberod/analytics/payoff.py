@@ -76,7 +76,9 @@ def expiry_payoff(legs: Sequence[Leg], level: ArrayLike) -> ExpiryPayoff:
     """Return profit at expiry at each price `level` (positive), and exact break-evens and extremes over all prices.
 
     All options and futures must expire together (refused otherwise: revalue the position at the first expiry instead).
-    Perpetuals and spot are closed at the settlement price. Source: definition; inverse contracts as in C. Alexander,
+    Perpetuals and spot are closed at the settlement price. What is paid in coin at entry is valued at the price of
+    expiry: its worth in quote currency has no limit as the price rises, and neither has the loss where no leg gains as
+    fast, as with a bought put whose premium was coin. Source: definition; inverse contracts as in C. Alexander,
     D. Chen and A. Imeraj, "Crypto quanto and inverse options", Mathematical Finance 33 (2023).
     """
     check_legs(legs)

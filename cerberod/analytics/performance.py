@@ -69,9 +69,9 @@ def rolling_sharpe(returns: ArrayLike, window: int, periods_per_year: float, *, 
     `periods_per_year`. `risk_free` is a fraction a year, spread evenly over its periods. Undefined during the first
     `window` - 1 returns, and while all returns in a window are the same. With one window over the whole series its
     last value is the ratio of the record; its standard error is near the root of (1 + S²/2)/n, S being for one period
-    (A. Lo, "The statistics of Sharpe ratios", Financial Analysts Journal 58(4), 2002, equation 9).
+    (A. Lo, "The statistics of Sharpe ratios", Financial Analysts Journal 58(4), 2002).
 
-    Source: W. Sharpe, "The Sharpe ratio", Journal of Portfolio Management 21(1), 1994, equations 3 to 6.
+    Source: W. Sharpe, "The Sharpe ratio", Journal of Portfolio Management 21(1), 1994.
     """
     window = bars.whole("window", window, LEAST_RETURNS)
     x = observations("returns", returns, window)

@@ -121,8 +121,12 @@ def _ratios_of(chain: OptionChain, expiry_ms: int | None, rows: BoolArray) -> Pu
 def weighted_skews(chain: OptionChain) -> tuple[WeightedSkew, ...]:
     """Return the open-interest-weighted skew of the whole chain first, then of each expiry in order.
 
-    Out of the money means a put below or a call above the forward of its expiry. Definition our own: venues and
-    analysts use the name for several numbers, and this one can be recomputed from the chain alone.
+    The definition is our own, because venues and analysts use the name for several numbers:
+
+        skew = sum_P(OI sigma) / sum_P(OI) - sum_C(OI sigma) / sum_C(OI)
+
+    where P are the puts with strike below and C the calls with strike above the forward of their expiry, OI is open
+    interest above zero and sigma the row's volatility. A strike at the forward counts on neither side.
     """
     out_of_money = np.where(chain.is_call, chain.strike > chain.forward, chain.strike < chain.forward)
     used = out_of_money & (chain.open_interest > 0.0)

@@ -54,8 +54,8 @@ class Reversion:
 def half_life(level: ArrayLike) -> Reversion:
     """Return how fast a series of at least 20 levels, oldest first, comes back to its mean.
 
-    A spread, a rate or a log price: a level, not its changes. Sources: E. Chan, "Algorithmic Trading", 2013, chapter 2
-    (the half-life of an Ornstein-Uhlenbeck process from lag one); critical value: MacKinnon 2010, table 2, N = 1, with
+    A spread, a rate or a log price: a level, not its changes. Sources: E. Chan, "Algorithmic Trading", 2013
+    (the half-life of an Ornstein-Uhlenbeck process from lag one); critical value: MacKinnon 2010, N = 1, with
     a constant, 5 %. A series that follows its own line without any noise is refused.
     """
     x = moving("level", level, LEAST_LEVELS)

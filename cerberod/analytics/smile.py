@@ -254,10 +254,14 @@ def atm_versus_wings(smile: Smile, delta: float = 0.1, *, by: Interpolation = In
 
 
 def smile_asymmetry(smile: Smile, deviations: float = 1.0) -> SmileAsymmetry:
-    """Return the mean of sigma(-u) - sigma(u) over log-moneyness u from 0 to `deviations` sigma_atm sqrt(T).
+    """Return how much dearer the downside of a smile is than its upside.
 
-    The integral is exact for the piecewise linear smile. `None` when listed strikes do not reach that far on both
-    sides. Definition our own: the area between the two halves of the smile, folded at the forward.
+    The definition is our own, the area between the two halves of the smile folded at the forward, over its width:
+
+        difference = (1/w) integral from 0 to w of [sigma(-u) - sigma(u)] du,   w = deviations sigma(0) sqrt(T)
+
+    with u = ln(K/F). The integral is exact for the piecewise linear smile. `None` when listed strikes do not reach that
+    far on both sides.
     """
     if not 0.0 < deviations <= 10.0:
         raise AnalyticsRefused("deviations", "must be above 0 and at most 10")

@@ -110,7 +110,7 @@ def svi_volatility(svi: Svi, log_moneyness: ArrayLike, years: float) -> FloatArr
 def durrleman(svi: Svi, log_moneyness: ArrayLike) -> FloatArray:
     """Return g(k), which has the sign of the implied density; 0 where total variance is 0.
 
-    Source: Gatheral and Jacquier (2014), equation 2.1: g = (1 - k w'/(2 w))^2 - w'^2/4 (1/w + 1/4) + w''/2.
+    Source: Gatheral and Jacquier (2014): g = (1 - k w'/(2 w))^2 - w'^2/4 (1/w + 1/4) + w''/2.
     """
     k = finite("log_moneyness", log_moneyness)
     away = k - svi.m
@@ -137,7 +137,7 @@ def check_butterfly(svi: Svi, low: float = -2.0, high: float = 2.0) -> Butterfly
 def check_calendar(near: Svi, far: Svi, low: float = -2.0, high: float = 2.0) -> CalendarCheck:
     """Look for calendar arbitrage between a nearer and a farther expiry, at equal log-moneyness of each one's forward.
 
-    Source: Gatheral and Jacquier (2014), lemma 2.1: free exactly when total variance does not fall with time.
+    Source: Gatheral and Jacquier (2014): free exactly when total variance does not fall with time.
     """
     at, least = _least(lambda k: total_variance(far, k) - total_variance(near, k), low, high)
     wings = all(far.b * (1.0 + side * far.rho) >= near.b * (1.0 + side * near.rho) - _ROUNDING for side in (-1.0, 1.0))

@@ -77,9 +77,9 @@ def tail_risk(returns: ArrayLike, confidence: float, horizon: int = 1, shape: Sh
 
     The historical shape needs one loss beyond at least: (1 - confidence) times the number of sums at least 1.
 
-    Sources: P. Jorion, "Value at Risk", 3rd edition, 2007, chapter 5 (historical and normal); expected shortfall of a
-    record: C. Acerbi and D. Tasche, "On the coherence of expected shortfall", Journal of Banking & Finance 26(7), 2002,
-    definition 2.6 (the loss at the quantile counts in part); Cornish-Fisher: D. Maillard, "A user's guide to the
+    Sources: P. Jorion, "Value at Risk", 3rd edition, 2007 (historical and normal); expected shortfall of a
+    record: C. Acerbi and D. Tasche, "On the coherence of expected shortfall", Journal of Banking & Finance 26(7), 2002
+    (the loss at the quantile counts in part); Cornish-Fisher: D. Maillard, "A user's guide to the
     Cornish Fisher expansion", 2012.
     """
     x = moving("returns", returns, LEAST_RETURNS)
@@ -139,7 +139,7 @@ def _historical(losses: FloatArray, confidence: float) -> tuple[float, float]:
 def _corrected(confidence: float, skewness: float, kurtosis: float) -> tuple[float, float] | None:
     """Return quantile and tail mean of the loss in standard deviations around the mean; `None` where quantiles fall.
 
-    The tail mean is the integral of the expansion over the normal tail, in closed form (Maillard 2012, section 5).
+    The tail mean is the integral of the expansion over the normal tail, in closed form (as in Maillard 2012).
     """
     a = float(ndtri(1.0 - confidence))
     far = max(_FAR, -a)

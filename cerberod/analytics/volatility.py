@@ -219,7 +219,7 @@ def ewma(returns: ArrayLike, periods_per_year: float, decay: float = 0.94) -> Ew
 
     The weight of a squared return falls by `decay` (RiskMetrics: 0.94 for days, 0.97 for months) with each bar, and the
     weights are divided by their sum: so the first returns need no made-up variance before them. Source: J.P.
-    Morgan/Reuters, "RiskMetrics Technical Document", 4th edition, 1996, section 5.2, table 5.1, without its limit of an
+    Morgan/Reuters, "RiskMetrics Technical Document", 4th edition, 1996, section 5.2, without its limit of an
     endless past.
     """
     decay = number("decay", decay, 0.01, 0.9999)

@@ -18,6 +18,9 @@ from cerberod.calculation.working import HEADER
 from cerberod.errors import Code, RpcError
 
 RETRY_MS = 250
+WAITING = 32
+"""Calculations taken at a time, the one that runs among them. A limit and no setting: they run one after the other, so
+that more of them would only meet their deadlines in the queue, and each may hold a megabyte."""
 _ROOT = str(Path(__file__).resolve().parents[2])
 _ENVIRONMENT = {
     "PATH": os.defpath,
@@ -59,9 +62,9 @@ class _Running:
 
 
 class Worker:
-    """Runs one job after another; at most `waiting` of them are taken at a time."""
+    """Runs one job after another; at most `waiting` of them are taken at a time, and more are told to come back."""
 
-    def __init__(self, waiting: int = 32) -> None:
+    def __init__(self, waiting: int = WAITING) -> None:
         self._most = waiting
         self._taken = 0
         self._turn = anyio.Lock()

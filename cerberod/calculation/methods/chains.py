@@ -118,8 +118,8 @@ SKEW = Kernel("chains", "oi_weighted_skew", Chain, WeightedSkew, 1_000)
 async def oi_weighted_skew(call: Call, params: Chain) -> WeightedSkew:
     """Return mean volatility of open puts minus that of open calls, in points.
 
-    Options out of the money (against their expiry's forward), weighted by open interest; positive when the downside is
-    dearer. Several numbers go by this name; this one can be recomputed from the chain alone.
+    Our own definition: sum(OI iv) / sum(OI) over the puts with strike below their expiry's forward, minus the same over
+    the calls with strike above it. Positive when the downside is dearer; of the chain alone, and of each expiry.
     """
     return await call.use(Calculation).run(SKEW, params)
 
@@ -158,8 +158,8 @@ ASYMMETRY = Kernel("chains", "smile_asymmetry", SmileParams, Asymmetry, 4_000)
 async def smile_asymmetry(call: Call, params: SmileParams) -> Asymmetry:
     """Return how much dearer the downside of a smile is than its upside, in points.
 
-    The mean of sigma(-u) - sigma(u) over log-moneyness u from 0 to `deviations` sigma_atm sqrt(T), exact for the smile
-    that is linear between strikes.
+    Our own definition: (1/w) times the integral of sigma(-u) - sigma(u) over u from 0 to w, u being ln(K/F) and w
+    `deviations` sigma_atm sqrt(T); exact for the smile that is linear between strikes.
     """
     return await call.use(Calculation).run(ASYMMETRY, params)
 

@@ -75,7 +75,7 @@ async def black_scholes(call: Call, params: BlackScholes) -> PricedOptions:
     """Price options with all first and second order greeks, on forward or spot.
 
     Black-76: F. Black, J. of Financial Economics 3 (1976); spot: R. Merton (1973); greeks as in E. Haug, "The Complete
-    Guide to Option Pricing Formulas" (2007), chapter 2. An expired option gets its limits.
+    Guide to Option Pricing Formulas" (2007). An expired option gets its limits.
     """
     return await call.use(Calculation).run(BLACK_SCHOLES, params)
 

@@ -81,7 +81,10 @@ class AtExpiry(Result):
     breakevens: list[float] = Field(description="Prices of no profit, exact, the same in both currencies; rising.")
     zero_ranges: list[Stretch] = Field(description="Ranges of prices over which the profit stays zero.")
     max_profit_quote: Extreme = Field(description="The greatest profit in quote currency.")
-    max_loss_quote: Extreme = Field(description="The least profit in quote currency.")
+    max_loss_quote: Extreme = Field(
+        description="The least profit in quote currency; a premium or fee paid in coin grows with the price and makes "
+        "it unbounded, where nothing else grows as fast."
+    )
     max_profit_coin: Extreme = Field(description="The greatest profit in coin.")
     max_loss_coin: Extreme = Field(description="The least profit in coin.")
     profit_quote: list[float] = Field(description="Profit at each level, quote currency.")
@@ -134,7 +137,8 @@ SPREAD_PAYOFF = Kernel("payoffs", "spread_payoff", SpreadPayoff, Payoff, 0)
 async def spread_payoff(call: Call, params: SpreadPayoff) -> Payoff:
     """Return profit of a position at expiry and today, in quote currency and coin.
 
-    Break-evens and extremes at expiry are exact, unbounded sides are said, coin-settled legs are paid in coin. Today's
+    Break-evens and extremes at expiry are exact, unbounded sides are said, coin-settled legs are paid in coin: what
+    was paid in coin is a loss without limit in quote currency, where no leg gains as fast when the price rises. Today's
     curve and greeks are Black-76 under Deribit's convention, rates zero, volatility staying with the strike.
     """
     return await call.use(Calculation).run(SPREAD_PAYOFF, params)

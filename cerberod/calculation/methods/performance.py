@@ -155,7 +155,7 @@ VAR = Kernel("performance", "var_cvar", VarParams, Tails, 2_000)
 async def var_cvar(call: Call, params: VarParams) -> Tails:
     """Return value at risk and expected shortfall; a loss is positive.
 
-    Historical and normal: P. Jorion, "Value at Risk", 2007, chapter 5; expected shortfall: Acerbi and Tasche, Journal
+    Historical and normal: P. Jorion, "Value at Risk", 2007; expected shortfall: Acerbi and Tasche, Journal
     of Banking & Finance 26(7), 2002; Cornish-Fisher: D. Maillard, 2012. In the unit of the returns, for the horizon.
     """
     return await call.use(Calculation).run(VAR, params)

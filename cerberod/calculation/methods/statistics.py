@@ -85,7 +85,7 @@ HALF_LIFE = Kernel("statistics", "half_life_mean_reversion", HalfLifeParams, Hal
 async def half_life_mean_reversion(call: Call, params: HalfLifeParams) -> HalfLife:
     """Return how many periods a series takes to come back half way to its mean.
 
-    ln 2 / -ln phi of a first-order autoregression. E. Chan, "Algorithmic Trading", 2013, chapter 2; critical value:
+    ln 2 / -ln phi of a first-order autoregression. E. Chan, "Algorithmic Trading", 2013; critical value:
     MacKinnon 2010.
     """
     return await call.use(Calculation).run(HALF_LIFE, params)
@@ -159,6 +159,6 @@ async def cointegration_test(call: Call, params: CointegrationParams) -> Cointeg
     """Test whether two series move together: Engle-Granger both ways, Johansen.
 
     The two ways differ in finite samples; picking the better one doubles its p-value at most. Engle and Granger,
-    Econometrica 55(2), 1987; MacKinnon 1994 and 2010; S. Johansen, 1995, chapter 6.
+    Econometrica 55(2), 1987; MacKinnon 1994 and 2010; S. Johansen, 1995.
     """
     return await call.use(Calculation).run(COINTEGRATION, params)
