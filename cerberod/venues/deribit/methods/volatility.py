@@ -4,6 +4,7 @@ The volatilities are Deribit's marks (`mark_iv`), the same for call and put of a
 """
 
 from cerberod.calculation.listed import smiles as told
+from cerberod.calculation.listed import surface as surfaces
 from cerberod.rpc.call import Call
 from cerberod.rpc.registry import Deadline, method
 from cerberod.venues.deribit.methods.listed import ChainParams, ExpiryParams, OfChain, analysed
@@ -114,3 +115,22 @@ async def get_expected_move(call: Call, params: GetExpectedMove) -> ExpectedMove
     ATM volatility; horizons between expiries by total variance.
     """
     return ExpectedMove(**await analysed(call, params, told.MOVES))
+
+
+class GetSurface(surfaces.SurfaceChoices, ExpiryParams):
+    """Which chain, and where to read its surface."""
+
+
+class Surface(surfaces.Surface, OfChain):
+    """A volatility surface with its fits and checks."""
+
+
+@method("deribit.get_vol_surface", cost=50, deadline=Deadline.ANALYTICS)
+async def get_vol_surface(call: Call, params: GetSurface) -> Surface:
+    """Return volatilities on a grid, SVI fits with their errors, and arbitrage checks.
+
+    One raw SVI slice for each expiry with five strikes or more, its error in volatility points, whether it allows
+    butterflies, and whether neighbouring expiries allow calendars. J. Gatheral and A. Jacquier, Quantitative Finance 14
+    (2014). The fit is of marks, not of what can be traded.
+    """
+    return Surface(**await analysed(call, params, surfaces.SURFACE))
