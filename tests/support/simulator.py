@@ -20,11 +20,11 @@ _LAST = b"DERIBIT_CLIENT_SECRET_LIVE="
 class SimulatorProcess:
     """A simulator that was started, and what it announced."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *arguments: str) -> None:
         self._changed = threading.Condition()
         folder.mkdir(parents=True)
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "cerberod", "sim"],
+            [sys.executable, "-m", "cerberod", "sim", *arguments],
             cwd=folder,
             env=environment(folder),
             stdin=subprocess.DEVNULL,
