@@ -7,6 +7,8 @@ from cerberod.simulator.market import DAY_MS, Market
 from cerberod.simulator.timing import MarketTime
 
 Listing = dict[str, Instrument]
+_DATED = ("linear", "inverse", "option")
+_REMEMBERED_DAYS = 14
 
 
 class Catalogue:
@@ -17,6 +19,7 @@ class Catalogue:
         self._time = time
         self._day = -1
         self._live: dict[str, Listing] = {}
+        self._past: tuple[int, dict[str, list[Instrument]]] = (-1, {})
 
     def live(self, category: str) -> Listing:
         """Return the live instruments of a category by symbol, in listing order."""
@@ -29,6 +32,25 @@ class Catalogue:
     def get(self, category: str, symbol: str) -> Instrument | None:
         """Return a live instrument."""
         return self.live(category).get(symbol)
+
+    def delivered(self, category: str) -> list[Instrument]:
+        """Return the dated contracts that were delivered in the last two weeks, latest first."""
+        last = Calendar(self._time.now_ms()).days[0] - DAY_MS
+        if self._past[0] != last:
+            ends = [last - n * DAY_MS for n in range(_REMEMBERED_DAYS)]
+            self._past = (last, {c: [i for end in ends for i in self._ended(c, end)] for c in _DATED})
+        return self._past[1][category]
+
+    def _ended(self, category: str, end: int) -> list[Instrument]:
+        expiries = Calendar(end - 1)
+        if category == "option":
+            return [
+                i
+                for coin in OPTION_COINS
+                for i in instruments.options(coin, "USDT", end, self._market.index(coin, listed_at(end)))
+            ]
+        listed = instruments.dated_linears(expiries) if category == "linear" else instruments.inverses(expiries)
+        return [i for i in listed if i.delivery_ms == end]
 
     def _made(self, now_ms: int) -> dict[str, Listing]:
         expiries = Calendar(now_ms)

@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 import orjson
 
 from cerberod.clock import Clock
-from cerberod.simulator.bybit import account, market_data, order_reads, trading
+from cerberod.simulator.bybit import account, batches, history, market_data, order_reads, positions, trading
 from cerberod.simulator.bybit.auth import check, make_key
 from cerberod.simulator.bybit.calls import Call, Method
 from cerberod.simulator.bybit.exchange import Exchange
@@ -34,10 +34,10 @@ from cerberod.simulator.received import Received, ReceivedLog
 _LARGEST_KEPT = 4_096
 _LONGEST_NAME = 100
 
-PUBLIC: Final[dict[str, Method]] = {**market_data.ROUTES}
-READS: Final[dict[str, Method]] = {**order_reads.ROUTES, **account.ROUTES}
-WRITES: Final[dict[str, Method]] = {**trading.ROUTES}
-BATCHES: Final = frozenset({"/v5/order/create-batch", "/v5/order/amend-batch", "/v5/order/cancel-batch"})
+PUBLIC: Final[dict[str, Method]] = {**market_data.ROUTES, **history.ROUTES}
+READS: Final[dict[str, Method]] = {**order_reads.ROUTES, **positions.READS, **account.ROUTES}
+WRITES: Final[dict[str, Method]] = {**trading.ROUTES, **batches.ROUTES, **positions.WRITES}
+BATCHES: Final = frozenset(batches.ROUTES)
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Final
 
 from cerberod.simulator.bybit.instruments import Instrument
 from cerberod.simulator.bybit.orders import Order, Protection, Trigger
+from cerberod.simulator.bybit.quotes import Quotes
 from cerberod.simulator.bybit.wallet import Holding
 from cerberod.simulator.matching import ZERO, Side
+from cerberod.simulator.noise import KNOT_MS
 
 if TYPE_CHECKING:
     from cerberod.simulator.bybit.exchange import Exchange
@@ -57,7 +59,7 @@ class Events:
             if not i.delivery_ms or exchange.quotes.now_ms() < i.delivery_ms:
                 continue
             if held.size:
-                exchange.ledger.deliver(held, delivery_price(exchange, i), i.delivery_ms)
+                exchange.ledger.deliver(held, delivery_price(exchange.quotes, i), i.delivery_ms)
             del exchange.account.holdings[key]
         for order in exchange.open_orders():
             i = order.instrument
@@ -177,11 +179,15 @@ class Events:
                 self.stop(held, "TrailingStop", Trigger(price, rises=not long), abs(held.size))
 
 
-def delivery_price(exchange: "Exchange", instrument: Instrument) -> Decimal:
-    """Return what a dated contract is settled at: the mean index of its last half hour, an option's intrinsic value."""
-    times = range(instrument.delivery_ms - _AVERAGED_MS, instrument.delivery_ms, 60_000)
-    prices = [exchange.quotes.market.index(instrument.asset, time_ms) for time_ms in times]
-    mean = Decimal(repr(round(sum(prices) / len(prices), 8)))
+def delivered_index(quotes: Quotes, asset: str, end_ms: int) -> Decimal:
+    """Return the mean index of the half hour before a delivery."""
+    prices = quotes.market.index_at_knots(asset, (end_ms - _AVERAGED_MS) // KNOT_MS, end_ms // KNOT_MS - 1)
+    return Decimal(repr(round(float(prices.mean()), 8)))
+
+
+def delivery_price(quotes: Quotes, instrument: Instrument) -> Decimal:
+    """Return what a dated contract is settled at: an option at what it is worth in the end."""
+    mean = delivered_index(quotes, instrument.asset, instrument.delivery_ms)
     if not instrument.option:
         return mean
     strike = Decimal(repr(instrument.strike))

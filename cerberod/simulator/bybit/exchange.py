@@ -60,6 +60,8 @@ class Exchange:
         self.orders: dict[str, Order] = {}
         self._links: dict[tuple[bool, str], str] = {}
         self._closed: deque[str] = deque()
+        self.protections: dict[str, int] = {}
+        """Seconds after which orders are cancelled on a disconnect, by product."""
         self._due: deque[tuple[float, Callable[[], None]]] = deque()
         self.margin = Margin(self)
         self.events = Events(self)

@@ -310,8 +310,15 @@ def _contract(
 
 def linears(expiries: calendar.Calendar) -> list[Instrument]:
     """Return perpetuals and dated futures in USDT and USDC, and the tail."""
-    found = [_contract(coin, coin + "USDT", n, quote="USDT", settle="USDT") for n, coin in enumerate(ASSETS)]
-    found += [_contract(coin, coin + "PERP", 10 + n, quote="USDC", settle="USDC") for n, coin in enumerate(ASSETS)]
+    perpetuals = [_contract(coin, coin + "USDT", n, quote="USDT", settle="USDT") for n, coin in enumerate(ASSETS)]
+    perpetuals += [_contract(coin, coin + "PERP", 10 + n, quote="USDC", settle="USDC") for n, coin in enumerate(ASSETS)]
+    tail = [_tail(number) for number in range(1, TAIL + 1)]
+    return [*perpetuals, *dated_linears(expiries), *tail, _tail(TAIL + 1, "PreLaunch")]
+
+
+def dated_linears(expiries: calendar.Calendar) -> list[Instrument]:
+    """Return the dated futures in USDT and USDC."""
+    found: list[Instrument] = []
     for coin in _DATED_COINS:
         ends = expiries.futures if coin != "SOL" else expiries.futures[:4]
         for end in ends:
@@ -320,7 +327,7 @@ def linears(expiries: calendar.Calendar) -> list[Instrument]:
         for end in expiries.quarters[:2] if coin != "SOL" else []:
             symbol = f"{coin}-{calendar.code(end)}"
             found.append(_contract(coin, symbol, 100 + len(found), quote="USD", settle="USDC", delivery_ms=end))
-    return found + [_tail(number) for number in range(1, TAIL + 1)] + [_tail(TAIL + 1, "PreLaunch")]
+    return found
 
 
 def _tail(number: int, status: str = "Trading") -> Instrument:

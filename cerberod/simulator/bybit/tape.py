@@ -127,43 +127,54 @@ class Tape:
         sigma = market.volatility(asset, times.astype(np.float64), years, np.log(instrument.strike / forward))
         return black_price(forward, instrument.strike, years, np.round(sigma, 4), instrument.is_call)
 
-    async def klines(self, instrument: Instrument, starts: Sequence[int], kind: str = "last") -> list[Row]:
+    async def klines(self, instrument: Instrument, starts: Sequence[int], end_ms: int, kind: str = "last") -> list[Row]:
         """Return the bars that begin at `starts` (ascending, each ending where the next begins), oldest first.
 
-        The last bar ends at the present. Long histories are read piece by piece, and others run in between.
+        Long histories are read piece by piece, and others run in between.
         """
         now_ms = self._quotes.now_ms()
-        bounds = [start // KNOT_MS for start in starts]
-        end = now_ms // KNOT_MS + 1
+        bounds = [start // KNOT_MS for start in starts] + [min(end_ms, now_ms + KNOT_MS) // KNOT_MS]
         rows: list[Row] = []
         position = 0
         while position < len(starts):
             after = position + 1
             while after < len(starts) and bounds[after] - bounds[position] < _PIECE:
                 after += 1
-            stop = bounds[after] if after < len(starts) else end
-            rows += self._bars(instrument, starts[position:after], bounds[position:after], stop, kind)
+            rows += self._bars(instrument, starts[position:after], bounds[position : after + 1], kind)
             position = after
             await anyio.lowlevel.checkpoint()
+        if end_ms > now_ms:  # the bar is not over: it closes at the present price, for now
+            start, opened, high, low, _, *volumes = rows[-1]
+            price = self._present(instrument, kind)
+            rows[-1] = (start, opened, max(high, price), min(low, price), price, volumes[0], volumes[1])
         return rows
 
-    def _bars(
-        self, instrument: Instrument, starts: Sequence[int], bounds: Sequence[int], stop: int, kind: str
-    ) -> list[Row]:
-        first, last = bounds[0], stop - 1
-        prices = self._prices(instrument, first, last, kind)
+    def _present(self, instrument: Instrument, kind: str) -> float:
+        mark = self._quotes.mark(instrument)
+        match kind:
+            case "last":
+                return float(self.last(instrument))
+            case "index":
+                return mark.index
+            case "premium":
+                return mark.price / mark.index - 1.0
+            case _:
+                return mark.price
+
+    def _bars(self, instrument: Instrument, starts: Sequence[int], bounds: Sequence[int], kind: str) -> list[Row]:
+        first, last = bounds[0], bounds[-1] - 1
+        prices = self._prices(instrument, first - 1, last, kind)  # a bar opens where the one before closed
         if kind == "last":
             tick = float(instrument.tick)
             prices = np.round(prices / tick) * tick
-        cuts = np.array(bounds, dtype=np.int64) - first
-        closes = prices[np.r_[cuts[1:], len(prices)] - 1]
-        opens = prices[cuts]
-        opens[1:] = closes[:-1]  # a bar opens where the one before closed
-        high = np.maximum(np.maximum.reduceat(prices, cuts), opens)
-        low = np.minimum(np.minimum.reduceat(prices, cuts), opens)
+        cuts = np.array(bounds[:-1], dtype=np.int64) - first
+        opens, within = prices[cuts], prices[1:]
+        closes = within[np.r_[cuts[1:], len(within)] - 1]
+        high = np.maximum(np.maximum.reduceat(within, cuts), opens)
+        low = np.minimum(np.minimum.reduceat(within, cuts), opens)
         dollars = self._quotes.market.volume_usd_at_knots(instrument.asset, first, last) * self._share(instrument)
         turnover = np.add.reduceat(dollars, cuts)
-        volume = np.add.reduceat(dollars / np.maximum(prices, 1e-9), cuts) if kind == "last" else turnover
+        volume = np.add.reduceat(dollars / np.maximum(within, 1e-9), cuts) if kind == "last" else turnover
         if instrument.inverse:
             volume, turnover = turnover, volume
         columns = (opens, high, low, closes, volume, turnover)
@@ -236,3 +247,12 @@ class Tape:
         key = key_of(self._quotes.market.seed, "bybit", instrument.symbol, "accounts")
         noise = SmoothNoise(key, 4 * HOUR_MS).at(np.array(times_ms, dtype=np.float64))
         return [round(float(value), 4) for value in np.clip(0.52 + 0.06 * noise, 0.1, 0.9)]
+
+    def realised(self, asset: str, days: int, first_ms: int, last_ms: int) -> list[tuple[int, float]]:
+        """Return (time, annual volatility of hourly returns over so many days) of each hour, ascending."""
+        hours = HOUR_MS // KNOT_MS
+        span = days * 24
+        index = self._quotes.market.index_at_knots(asset, first_ms // KNOT_MS - span * hours, last_ms // KNOT_MS)
+        sums = np.r_[0.0, np.cumsum(np.diff(np.log(index[::hours])) ** 2)]
+        values = np.sqrt((sums[span:] - sums[: len(sums) - span]) / days * 365.0)
+        return [(first_ms + n * HOUR_MS, float(value)) for n, value in enumerate(values)]
