@@ -73,7 +73,7 @@ async def test_combos_of_one_environment_are_not_the_others(simulator: Simulator
     assert error["data"] == {"reason": "instrument not found", "param": "combo_id"}
 
 
-async def test_prices_of_combos_are_those_of_their_legs(raw: RawDeribit) -> None:
+async def test_prices_of_combos_are_those_of_their_legs(clock: ManualClock, raw: RawDeribit) -> None:
     low, high = (await calls_of_one_expiry(raw, "ETH"))[8:10]
     spread = (await raw.result("private/create_combo", trades=[trade(high, 1, "sell"), trade(low, 1, "buy")]))["id"]
     ratio = (await raw.result("private/create_combo", trades=[trade(low, 1, "buy"), trade(high, 3, "sell")]))["id"]
@@ -87,6 +87,7 @@ async def test_prices_of_combos_are_those_of_their_legs(raw: RawDeribit) -> None
     assert rows[ratio]["mark_price"] < 0
     for combo in await raw.result("public/get_combos", currency="any"):
         name = combo["id"]
+        clock.advance(seconds=0.2)  # what the credits of three requests need to come back
         ticker = await raw.result("public/ticker", instrument_name=name)
         book = await raw.result("public/get_order_book", instrument_name=name, depth=10)
         instrument = await raw.result("public/get_instrument", instrument_name=name)
@@ -144,6 +145,53 @@ async def test_making_a_combo_needs_a_login(simulator: Simulator) -> None:
     async with connected(simulator.urls["deribit_testnet"]) as stranger:
         assert (await stranger.error("private/create_combo", trades=[]))["code"] == 13009
         assert isinstance(await stranger.result("public/get_combos", currency="BTC"), list)
+
+
+async def test_a_package_price_is_split_over_the_legs(raw: RawDeribit) -> None:
+    low, high = (await calls_of_one_expiry(raw))[5:7]
+    found = await raw.result(
+        "private/get_leg_prices", legs=[trade(high, 0.4, "sell"), trade(low, 0.2, "buy")], price=-0.0123
+    )
+    assert found["amount"] == 0.2
+    sold, bought = found["legs"]
+    assert (sold["instrument_name"], sold["direction"], sold["ratio"]) == (high, "sell", 2)
+    assert (bought["instrument_name"], bought["direction"], bought["ratio"]) == (low, "buy", 1)
+    assert bought["price"] - 2 * sold["price"] == pytest.approx(-0.0123, abs=1e-12)
+    assert min(sold["price"], bought["price"]) > 0
+    error = await raw.error("private/get_leg_prices", legs=[trade(high, 1, "sell"), trade(low, 1, "buy")])
+    assert error["data"] == {"reason": "value required", "param": "price"}
+
+
+async def test_quiet_combos_are_put_to_rest_where_many_are_active(
+    clock: ManualClock, simulator: Simulator, raw: RawDeribit
+) -> None:
+    calls = await calls_of_one_expiry(raw)
+    made = [
+        await raw.result("private/create_combo", trades=[trade(low, 1, "buy"), trade(high, 1, "sell")])
+        for low, high in zip(calls[:-2], calls[2:], strict=True)
+    ]
+    clock.advance(seconds=1)
+    assert len(await raw.result("public/get_combo_ids", currency="any", state="active")) > 40
+    clock.advance(seconds=7_100)
+    await raw.log_in(simulator.credentials["deribit_testnet"])
+    bought = await raw.result("private/buy", instrument_name=made[0]["id"], amount=0.1, type="market")
+    assert bought["order"]["order_state"] == "filled"
+    clock.advance(seconds=200)
+    await raw.result("private/get_open_orders")
+    resting = await raw.result("public/get_combo_ids", currency="BTC", state="inactive")
+    assert set(resting) == {combo["id"] for combo in made[1:]}
+    name = made[1]["id"]
+    assert (await raw.result("public/ticker", instrument_name=name))["state"] == "inactive"
+    instrument = await raw.result("public/get_instrument", instrument_name=name)
+    assert (instrument["state"], instrument["is_active"]) == ("inactive", False)
+    error = await raw.error("private/buy", instrument_name=name, amount=0.1, type="market")
+    assert error["code"] == 10012
+    # Making it again wakes it.
+    legs = [trade(calls[1], 1, "buy"), trade(calls[3], 1, "sell")]
+    awake = await raw.result("private/create_combo", trades=legs)
+    assert (awake["id"], awake["state"]) == (name, "active")
+    assert awake["state_timestamp"] > made[1]["state_timestamp"]
+    assert (await raw.result("private/buy", instrument_name=name, amount=0.1, type="market"))["trades"]
 
 
 async def test_a_combo_ends_with_its_earliest_leg(clock: ManualClock, raw: RawDeribit) -> None:

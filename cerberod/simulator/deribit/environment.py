@@ -21,6 +21,7 @@ from cerberod.simulator.deribit.disconnecting import METHODS as DISCONNECTING
 from cerberod.simulator.deribit.disconnecting import SWITCHES, CancelOnDisconnect
 from cerberod.simulator.deribit.exchange import Exchange
 from cerberod.simulator.deribit.instruments import Instrument
+from cerberod.simulator.deribit.leg_prices import READS as LEG_PRICES
 from cerberod.simulator.deribit.orders import Order, UserTrade
 from cerberod.simulator.deribit.params import Params
 from cerberod.simulator.deribit.private import METHODS as TRADING
@@ -43,11 +44,11 @@ _LONGEST_NAME = 100
 
 _RIGHTS: Final[dict[str, tuple[str, str]]] = (
     dict.fromkeys(TRADING | COMBO_WRITES, ("trade", "read_write"))
-    | dict.fromkeys(ORDER_READS, ("trade", "read"))
+    | dict.fromkeys(ORDER_READS | LEG_PRICES, ("trade", "read"))
     | dict.fromkeys(ACCOUNT_READS, ("account", "read"))
 )
 _METHODS: Final[dict[str, Method]] = (
-    PUBLIC | PUBLIC_TRADES | SERIES | SETTLEMENTS | COMBOS | COMBO_WRITES | TRADING | ORDER_READS | ACCOUNT_READS
+    PUBLIC | PUBLIC_TRADES | SERIES | SETTLEMENTS | COMBOS | COMBO_WRITES | LEG_PRICES | TRADING | ORDER_READS | ACCOUNT_READS
 )
 
 

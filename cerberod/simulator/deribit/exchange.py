@@ -124,6 +124,12 @@ class Exchange:
                 del self._books[name], self._quoted[name], self._instruments[name]
         self._settle()
         self._watch()
+        self.catalogue.rest_quiet_combos(self._last_used_ms)
+
+    def _last_used_ms(self, name: str) -> int | None:
+        """Return when an instrument was last traded here, which is now while an order rests in its book."""
+        resting = name in self._books and len(self._books[name])
+        return self.quotes.now_ms() if resting else self.tape.last_user_trade_ms(name)
 
     # Placing
 
@@ -133,6 +139,8 @@ class Exchange:
         terms.check_link(request)
         for wanted in (request, *request.others):
             terms.check_request(wanted)
+            if not self.catalogue.active(wanted.instrument):
+                raise VenueError(10012)
         if len(self._alive) + 1 + len(request.others) > _MOST_OPEN:
             raise VenueError(11030, message="other_reject too many open orders")
         if request.link is not Link.ONE_CANCELS_OTHER:

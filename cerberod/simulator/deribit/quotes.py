@@ -16,7 +16,7 @@ import numpy as np
 from cerberod.analytics.black import Convention, OptionGreeks, black_76
 from cerberod.analytics.implied import implied_volatility
 from cerberod.simulator.chain import Chain, Row
-from cerberod.simulator.deribit.instruments import Instrument, TickGrid, parse_option_name
+from cerberod.simulator.deribit.instruments import Instrument, parse_option_name
 from cerberod.simulator.market import ASSETS, DAY_MS, YEAR_MS, Market
 from cerberod.simulator.matching import Level
 from cerberod.simulator.noise import FloatArray, IntArray, key_of, uniform
@@ -314,9 +314,3 @@ def band(instrument: Instrument, mark: Mark) -> tuple[Decimal, Decimal]:
         width = 0.015 * (mark.index if instrument.combo else middle)
     low = grid.down(middle - width if grid.signed else max(middle - width, 0.0))
     return (low if grid.signed else max(low, grid.fine)), grid.up(middle + width)
-
-
-def price_band(grid: TickGrid, option: bool, mark: float) -> tuple[Decimal, Decimal]:
-    """Return the band of a coin-settled option or a future from its mark alone."""
-    width = 0.03 + 0.085 * mark if option else 0.015 * mark
-    return max(grid.down(max(mark - width, 0.0)), grid.fine), grid.up(mark + width)
