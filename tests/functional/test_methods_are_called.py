@@ -41,6 +41,10 @@ LEGS = [
     for each in OPEN
 ]
 LEGS = [{name: leg[name] for name in leg if name not in ("type", "open_interest")} for leg in LEGS]
+SPREAD = [
+    {"instrument_name": "BTC-25DEC26", "side": "buy", "amount": "10"},
+    {**PERPETUAL, "side": "sell", "amount": "10"},
+]
 SPAN = {"start": "2026-08-21T00:00:00Z", "end": "2026-08-21T06:00:00Z"}
 WINDOW = {**SPAN, "resolution": "60"}
 
@@ -88,6 +92,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "deribit.find_by_delta": {"currency": "BTC", "type": "call", "delta": 0.25, "count": 2},
     "deribit.get_account_summary": {"currency": "BTC"},
     "deribit.get_atm_vs_wings_vol": {"currency": "BTC"},
+    "deribit.get_combo_details": {"combo_id": "BTC-FS-25DEC26_PERP"},
+    "deribit.get_combos": {"currency": "BTC"},
     "deribit.get_dealer_gamma_profile": {"currency": "BTC", "levels": 11},
     "deribit.get_dvol": {"currency": "BTC"},
     "deribit.get_dvol_history": {"currency": "BTC", **WINDOW, "resolution": "3600"},
@@ -103,6 +109,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "deribit.get_instruments": {"currency": "BTC", "kind": "future"},
     "deribit.get_iv_rank": {"currency": "ETH", "lookback_days": 252},
     "deribit.get_last_trades": {**PERPETUAL, **SPAN, "count": 20},
+    "deribit.get_leg_prices": {"legs": SPREAD, "price": "10"},
     "deribit.get_margins": {**PERPETUAL, "amount": "100", "price": "60000"},
     "deribit.get_max_pain": {"currency": "ETH", "curve": True},
     "deribit.get_oi_weighted_skew": {"currency": "ETH"},
@@ -155,6 +162,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
 
 ON_THE_ORDER = ("deribit.get_order", "deribit.edit_order", "deribit.cancel_order")
 """In the order in which they make sense."""
+ON_THE_COMBO = ("deribit.get_combos", "deribit.get_combo_details", "deribit.get_leg_prices")
+"""The second and the third are about what the first lists."""
 LAST = ("orders.list_unresolved", "admin.settle_intent", "admin.halt", "admin.resume")
 """These need a write whose outcome is not known, or stop the trading of others."""
 WRONG: tuple[Any, ...] = ([], {}, 1.5, "", None)
@@ -190,7 +199,13 @@ async def test_every_method_is_called_and_answers(start_daemon: StartDaemon, sim
         placed = await call("deribit.place_order")
         for name in ON_THE_ORDER:
             await call(name, order_id=placed["order"]["order_id"])
-        for name in sorted(EXAMPLES.keys() - {"deribit.place_order", *ON_THE_ORDER, *LAST}):
+        combo = (await call("deribit.get_combos"))["combos"][0]
+        await call("deribit.get_combo_details", combo_id=combo["combo_id"])
+        legs = [
+            {**leg, "instrument_name": part["instrument_name"]} for leg, part in zip(SPREAD, combo["legs"], strict=True)
+        ]
+        await call("deribit.get_leg_prices", legs=legs)
+        for name in sorted(EXAMPLES.keys() - {"deribit.place_order", *ON_THE_ORDER, *ON_THE_COMBO, *LAST}):
             await call(name)
         await lose_an_order(bot, simulator)
         assert (await call("orders.list_unresolved"))["count"] == 1
