@@ -289,7 +289,7 @@ class Exchange:
 
     def _seen(self, order: Order) -> list[Decimal]:
         """Return the prices an order's trigger has seen since it was last looked at."""
-        since_ms, order.watched_ms = order.watched_ms + 1, self.quotes.now_ms()
+        since_ms, order.watched_ms = order.watched_ms, self.quotes.now_ms()
         if order.trigger is Trigger.LAST_PRICE:
             prints = self.tape.between(order.instrument, since_ms, order.watched_ms)
             return [Decimal(repr(price)) for price in prints.price.tolist()]

@@ -10,7 +10,7 @@ from typing import Final
 from cerberod.analytics.black import black_price
 from cerberod.simulator.accounts import Contract, Value
 from cerberod.simulator.deribit.instruments import Instrument
-from cerberod.simulator.deribit.orders import Advanced, Link, OrderRequest
+from cerberod.simulator.deribit.orders import Advanced, Link, OrderRequest, OrderType
 from cerberod.simulator.deribit.quotes import Mark, band
 from cerberod.simulator.deribit.wire import VenueError, invalid
 from cerberod.simulator.matching import Book, Side
@@ -135,7 +135,8 @@ def check_request(request: OrderRequest) -> None:
         raise invalid("price", "value must be > 0")
     if request.type.waits and instrument.combo:
         raise VenueError(10031)
-    if request.trigger_price is not None and request.trigger is not None:
+    followed = request.type is OrderType.TRAILING_STOP  # its trigger price is where the market left it
+    if request.trigger_price is not None and request.trigger is not None and not followed:
         check_trigger_tick(instrument, request.trigger_price, of_index=request.trigger.value == "index_price")
 
 
