@@ -17,14 +17,15 @@ COPY cerberod ./cerberod
 RUN /opt/cerberod/bin/pip install --no-deps --no-build-isolation .
 
 FROM python:3.13-slim
-RUN useradd --system --uid 10001 --home-dir /var/lib/cerberod --shell /usr/sbin/nologin cerberod \
+RUN useradd --system --uid 10001 --user-group --home-dir /var/lib/cerberod --shell /usr/sbin/nologin cerberod \
     && install -d -o cerberod -g cerberod -m 0700 /var/lib/cerberod
 COPY --from=build /opt/cerberod /opt/cerberod
 ARG GIT_SHA=""
 ENV PATH=/opt/cerberod/bin:$PATH PYTHONDONTWRITEBYTECODE=1 STATE_DIR=/var/lib/cerberod GIT_SHA=$GIT_SHA
-USER cerberod
+USER 10001:10001
 WORKDIR /var/lib/cerberod
 VOLUME /var/lib/cerberod
+STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s CMD ["python", "-c", \
     "import os, urllib.request as r; r.urlopen('http://127.0.0.1:' + os.environ.get('HTTP_PORT', '9001') + '/health', timeout=2)"]
 CMD ["cerberod", "serve"]
