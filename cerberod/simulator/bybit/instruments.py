@@ -6,6 +6,7 @@ The long tail of USDT perpetuals is invented (`SIM001USDT` …): it makes the li
 
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
+from functools import cached_property
 from typing import Any, Final
 
 from cerberod.simulator.bybit import calendar
@@ -72,7 +73,7 @@ class Instrument:
     def perpetual(self) -> bool:
         return self.kind == "perpetual"
 
-    @property
+    @cached_property
     def places(self) -> int:
         """How many decimals a price has."""
         exponent = self.tick.as_tuple().exponent

@@ -3,6 +3,7 @@
 from decimal import Decimal
 from typing import Final
 
+import anyio.lowlevel
 import numpy as np
 
 from cerberod.analytics.implied import implied_volatility
@@ -17,6 +18,7 @@ from cerberod.simulator.market import DAY_MS
 from cerberod.simulator.matching import Level, Side
 
 _PREDICTED_MS = 1_800_000
+_ROWS_AT_ONCE = 64
 _DEPTHS: Final = {"spot": (1, 1_000), "linear": (25, 1_000), "inverse": (25, 1_000), "option": (1, 25)}
 """Default and largest."""
 
@@ -49,21 +51,29 @@ def instruments_info(call: Call) -> Reply:
 # Tickers
 
 
-def tickers(call: Call) -> Reply:
-    p = call.params
+async def tickers(call: Call) -> Reply:
+    """Tell present values. A whole category is hundreds of rows: others run in between."""
+    p, exchange = call.params, call.exchange
     category = p.category()
     if category == "option" and not (p.has("symbol") or p.has("baseCoin")):
         raise VenueError(PARAMETER, "params error: symbol or baseCoin is required")
-    rows = chosen(call, category)
+    rows = [i for i in chosen(call, category) if i.status == "Trading"]
+    ending = p.text("expDate") if category == "option" else ""
+    rows = [i for i in rows if not ending or f"-{ending}-" in i.symbol]
+    told: list[Record] = []
+    for begin in range(0, len(rows), _ROWS_AT_ONCE):
+        told += _ticker_rows(exchange, category, rows[begin : begin + _ROWS_AT_ONCE])
+        await anyio.lowlevel.checkpoint()
+    return Reply({"category": category, "list": told}, message="SUCCESS" if category == "option" else "OK")
+
+
+def _ticker_rows(exchange: Exchange, category: str, rows: list[Instrument]) -> list[Record]:
     if category == "option":
-        ending = p.text("expDate")
-        rows = [i for i in rows if not ending or f"-{ending}-" in i.symbol]
-        marks = call.exchange.quotes.option_marks(rows)
-        volatilities = touch_volatilities(call.exchange, rows, marks)
-        told = [_option_row(call.exchange, i, marks[i.symbol], volatilities[i.symbol]) for i in rows]
-        return Reply({"category": category, "list": told}, message="SUCCESS")
+        marks = exchange.quotes.option_marks(rows)
+        volatilities = touch_volatilities(exchange, rows, marks)
+        return [_option_row(exchange, i, marks[i.symbol], volatilities[i.symbol]) for i in rows]
     row = _spot_row if category == "spot" else _contract_row
-    return Reply({"category": category, "list": [row(call.exchange, i) for i in rows if i.status == "Trading"]})
+    return [row(exchange, i) for i in rows]
 
 
 def _side(instrument: Instrument, top: Level | None, nothing: str) -> tuple[str, str]:
@@ -71,11 +81,10 @@ def _side(instrument: Instrument, top: Level | None, nothing: str) -> tuple[str,
 
 
 def _best(exchange: Exchange, instrument: Instrument, mark: Mark) -> tuple[Level | None, Level | None]:
-    if exchange.has_book(instrument):
-        book = exchange.book(instrument)
-        bids, asks = book.depth(Side.BUY, 1), book.depth(Side.SELL, 1)
-    else:
-        bids, asks = exchange.quotes.house(instrument, mark)
+    if not exchange.has_book(instrument):
+        return exchange.quotes.best(instrument, mark)
+    book = exchange.book(instrument)
+    bids, asks = book.depth(Side.BUY, 1), book.depth(Side.SELL, 1)
     return (bids[0] if bids else None), (asks[0] if asks else None)
 
 
@@ -145,7 +154,7 @@ def _contract_row(exchange: Exchange, i: Instrument) -> Record:
     }
     if i.perpetual:
         return out | {
-            "fundingRate": number(exchange.tape.funding_rates(i, [now_ms])[0], 8),
+            "fundingRate": number(exchange.tape.predicted_rate(i), 8),
             "nextFundingTime": str(exchange.tape.next_funding_ms(i)),
             "fundingIntervalHour": str(i.funding_min // 60),
             "fundingCap": plain(i.funding_cap),

@@ -11,10 +11,11 @@ from decimal import Decimal
 import numpy as np
 
 from cerberod.analytics.black import Convention, black_76
+from cerberod.simulator.bybit.draws import exponential
 from cerberod.simulator.bybit.instruments import Instrument
-from cerberod.simulator.market import YEAR_MS, Market
+from cerberod.simulator.market import ASSETS, YEAR_MS, Market
 from cerberod.simulator.matching import Level
-from cerberod.simulator.noise import key_of, uniform
+from cerberod.simulator.noise import key_of
 from cerberod.simulator.timing import MarketTime
 
 _REFRESH_MS = 250
@@ -45,7 +46,8 @@ class Quotes:
         self.market = market
         self._time = time
         self._options: dict[str, Mark] = {}
-        self._options_at: object = None
+        self._present: dict[str, tuple[float, float]] = {}
+        self._valued_at: object = None
 
     def now_ms(self) -> int:
         """Return the market's time."""
@@ -58,11 +60,26 @@ class Quotes:
 
     def index(self, instrument: Instrument) -> float:
         """Return the index price."""
-        return self.market.index(instrument.asset, self.moment()) * instrument.scale
+        return self._asset(instrument.asset)[0] * instrument.scale
 
     def usd(self, coin: str) -> float:
         """Return a coin's price in dollars."""
-        return 1.0 if coin in ("USDT", "USDC", "USD") else self.market.index(coin, self.moment())
+        return 1.0 if coin in ("USDT", "USDC", "USD") else self._asset(coin)[0]
+
+    def _asset(self, asset: str) -> tuple[float, float]:
+        """Return (index, premium of the perpetual) at present."""
+        self._forget_the_past()
+        found = self._present.get(asset)
+        if found is None:
+            moment = self.moment()
+            premium = float(self.market.premium(asset, np.array([moment], dtype=np.float64))[0])
+            found = self._present[asset] = (self.market.index(asset, moment), premium)
+        return found
+
+    def _forget_the_past(self) -> None:
+        version = (self.moment(), *(self.market.moved(coin, self.moment()) for coin in ASSETS))
+        if self._valued_at != version:
+            self._options, self._present, self._valued_at = {}, {}, version
 
     def version(self, instrument: Instrument) -> tuple[int, float]:
         """Return something that changes whenever the house quotes anew."""
@@ -77,17 +94,14 @@ class Quotes:
             case "spot":
                 price = index
             case "perpetual":
-                premium = float(self.market.premium(instrument.asset, np.array([moment], dtype=np.float64))[0])
-                price = index * (1.0 + premium * instrument.restless)
+                price = index * (1.0 + self._asset(instrument.asset)[1] * instrument.restless)
             case _:
                 price = float(self.market.forward(instrument.asset, moment, np.array([instrument.delivery_ms]))[0])
         return Mark(moment, index, price, price)
 
     def option_marks(self, options: Sequence[Instrument]) -> dict[str, Mark]:
         """Value options, by symbol; those of one moment are remembered."""
-        version = (self.moment(), tuple(self.market.moved(coin, self.moment()) for coin in ("BTC", "ETH", "SOL")))
-        if self._options_at != version:
-            self._options, self._options_at = {}, version
+        self._forget_the_past()
         for coin in {o.asset for o in options}:
             fresh = [o for o in options if o.asset == coin and o.symbol not in self._options]
             if fresh:
@@ -131,16 +145,24 @@ class Quotes:
         bid, ask = self.touch(instrument, mark)
         return self._ladder(instrument, mark, bid, -1), self._ladder(instrument, mark, ask, 1)
 
-    def _ladder(self, instrument: Instrument, mark: Mark, top: Decimal | None, direction: int) -> list[Level]:
+    def best(self, instrument: Instrument, mark: Mark) -> tuple[Level | None, Level | None]:
+        """Return the house's best levels alone."""
+        bid, ask = self.touch(instrument, mark)
+        bids, asks = self._ladder(instrument, mark, bid, -1, 1), self._ladder(instrument, mark, ask, 1, 1)
+        return (bids[0] if bids else None), (asks[0] if asks else None)
+
+    def _ladder(
+        self, instrument: Instrument, mark: Mark, top: Decimal | None, direction: int, count: int | None = None
+    ) -> list[Level]:
         if top is None:
             return []
-        count = _LEVELS[instrument.kind]
-        index = mark.time_ms // 5_000 * 64 + np.arange(count, dtype=np.int64)
-        draws = -np.log(uniform(key_of(self.market.seed, "bybit", instrument.symbol, direction), index))
+        count = count or _LEVELS[instrument.kind]
+        key, epoch = key_of(self.market.seed, "bybit", instrument.symbol, direction), mark.time_ms // 5_000 * 64
         unit = float(instrument.step) * (1.0 if instrument.inverse else max(mark.price, float(instrument.tick)))
-        steps = np.maximum(1, np.round(draws * _TYPICAL_USD[instrument.kind] / unit)).astype(np.int64).tolist()
+        typical = _TYPICAL_USD[instrument.kind] / unit
         levels: list[Level] = []
-        for position, size in enumerate(steps):
+        for position in range(count):
+            size = max(1, round(exponential(key, epoch + position) * typical))
             price = top + direction * (position + position * position // 6) * instrument.tick
             if price <= 0:
                 break

@@ -4,6 +4,7 @@ All of it is read from the shared model's knots (two prints a minute for each in
 and a day's high agree, and any past can be asked for in any order. An account's own trades are not in it.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -13,10 +14,11 @@ import anyio.lowlevel
 import numpy as np
 
 from cerberod.analytics.black import black_price
+from cerberod.simulator.bybit.draws import exponential, smooth, uniform
 from cerberod.simulator.bybit.instruments import Instrument
 from cerberod.simulator.bybit.quotes import Quotes
-from cerberod.simulator.market import DAY_MS, HISTORY_START_MS, HOUR_MS, YEAR_MS
-from cerberod.simulator.noise import KNOT_MS, FloatArray, SmoothNoise, key_of, uniform
+from cerberod.simulator.market import ASSETS, DAY_MS, HOUR_MS, YEAR_MS
+from cerberod.simulator.noise import KNOT_MS, FloatArray, key_of
 
 _PIECE = 14 * DAY_MS // KNOT_MS  # knots read at once
 _SHARES: Final = {"spot": 0.6, "perpetual": 1.5, "future": 0.02, "option": 0.001}
@@ -47,6 +49,8 @@ class Tape:
 
     def __init__(self, quotes: Quotes) -> None:
         self._quotes = quotes
+        self._predicted: dict[object, float] = {}
+        self._predicted_at = 0
         self._days: dict[tuple[str, str, int], tuple[int, Day]] = {}
 
     # Last prices and the day
@@ -102,8 +106,8 @@ class Tape:
 
     def option_volume(self, instrument: Instrument) -> float:
         """Return what an option traded in the last 24 hours: a draw for each day, nothing for many."""
-        day = np.array([self._quotes.now_ms() // DAY_MS], dtype=np.int64)
-        draw = float(uniform(key_of(self._quotes.market.seed, "bybit", instrument.symbol, "volume"), day)[0])
+        key = key_of(self._quotes.market.seed, "bybit", instrument.symbol, "volume")
+        draw = uniform(key, self._quotes.now_ms() // DAY_MS)
         return round(max(0.0, draw - 0.4) * 500) * float(instrument.step)
 
     # Prices at knots
@@ -219,6 +223,16 @@ class Tape:
         cap = float(instrument.funding_cap)
         return [round(rate, 8) for rate in np.clip(rates, -cap, cap).tolist()]
 
+    def predicted_rate(self, instrument: Instrument) -> float:
+        """Return the rate that funding would have now; it moves every five minutes."""
+        key = (instrument.asset, instrument.funding_min, instrument.restless, instrument.funding_cap)
+        now_ms = self._quotes.now_ms() // _FUNDING_STEP_MS * _FUNDING_STEP_MS
+        if self._predicted_at != now_ms:
+            self._predicted, self._predicted_at = {}, now_ms
+        if key not in self._predicted:
+            self._predicted[key] = self.funding_rates(instrument, [now_ms])[0]
+        return self._predicted[key]
+
     def funding_times(self, instrument: Instrument, after_ms: int, until_ms: int) -> list[int]:
         """Return the settlements with after < time <= until, ascending."""
         step_ms = instrument.funding_min * 60_000
@@ -233,20 +247,19 @@ class Tape:
 
     def open_interest(self, instrument: Instrument, times_ms: Sequence[int]) -> list[float]:
         """Return the contracts open on one side at each time, in the quantity's unit."""
-        key = key_of(self._quotes.market.seed, "bybit", instrument.category, instrument.symbol, "open interest")
-        draw = float(-np.log(uniform(key, np.zeros(1, dtype=np.int64)))[0]) + 0.05
-        dollars = _INTEREST[instrument.kind] * draw * self._share(instrument) / _SHARES[instrument.kind]
-        wobble = np.exp(0.08 * SmoothNoise(key, 2 * DAY_MS).at(np.array(times_ms, dtype=np.float64)))
-        index = self._quotes.market.index(instrument.asset, HISTORY_START_MS) * instrument.scale
-        unit = 1.0 if instrument.inverse else index
+        market = self._quotes.market
+        key = key_of(market.seed, "bybit", instrument.category, instrument.symbol, "open interest")
+        dollars = _INTEREST[instrument.kind] * (exponential(key) + 0.05)
+        dollars *= self._share(instrument) / _SHARES[instrument.kind]
+        unit = 1.0 if instrument.inverse else ASSETS[instrument.asset].level * instrument.scale
         step = float(instrument.step)
-        return [round(round(value / step) * step, 8) for value in (dollars / unit * wobble).tolist()]
+        wobbles = (math.exp(0.08 * smooth(key, 2 * DAY_MS, time_ms)) for time_ms in times_ms)
+        return [round(round(dollars / unit * wobble / step) * step, 8) for wobble in wobbles]
 
     def buy_ratio(self, instrument: Instrument, times_ms: Sequence[int]) -> list[float]:
         """Return the share of accounts that are net long at each time."""
         key = key_of(self._quotes.market.seed, "bybit", instrument.symbol, "accounts")
-        noise = SmoothNoise(key, 4 * HOUR_MS).at(np.array(times_ms, dtype=np.float64))
-        return [round(float(value), 4) for value in np.clip(0.52 + 0.06 * noise, 0.1, 0.9)]
+        return [round(min(max(0.52 + 0.06 * smooth(key, 4 * HOUR_MS, time_ms), 0.1), 0.9), 4) for time_ms in times_ms]
 
     def realised(self, asset: str, days: int, first_ms: int, last_ms: int) -> list[tuple[int, float]]:
         """Return (time, annual volatility of hourly returns over so many days) of each hour, ascending."""
