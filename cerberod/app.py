@@ -83,7 +83,14 @@ def _run(main: Callable[..., Awaitable[int]], settings: Settings, *arguments: ob
         log.critical("a part that the daemon cannot do without has failed", exc_info=group)
         return 1
     finally:
+        gc.enable()
         sink.close()
+
+
+def _keep_what_is_there() -> None:
+    """Take everything that exists out of the garbage collector's sight: to look through it held the loop for 60 ms."""
+    gc.freeze()
+    gc.enable()
 
 
 def _refusal(group: BaseExceptionGroup[BaseException]) -> StartRefused | None:
@@ -241,8 +248,7 @@ async def _serve(daemon: Daemon, sources: Sources, chains: tuple[Path, ...], ann
                             )
                             core.start_soon(watchdog.run, daemon.clock)
                         stop.starting = None
-                        # What is there now stays: to look through it for garbage held the loop for 60 ms each time.
-                        gc.freeze()
+                        _keep_what_is_there()
                         dispatcher.phase = Phase.READY
                         door = LocalDoor(_url("ws", listen.host, websocket.port), local_token)
                         with local_door(settings.state_dir, door):
@@ -269,6 +275,7 @@ async def _stdio(daemon: Daemon, chains: tuple[Path, ...], wire: Wire, environme
                 session = StdioSession(wire, daemon.settings.limits, dispatcher, principal, daemon.clock)
                 daemon.sessions = session.sessions
                 stop.starting = None
+                _keep_what_is_there()
                 dispatcher.phase = Phase.READY
                 core.start_soon(_stop_on_request, stop, session)
                 ending = await session.run()

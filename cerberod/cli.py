@@ -9,6 +9,7 @@ configuration is to be mended first, 130 interrupted.
 
 import argparse
 import contextlib
+import gc
 import os
 import shlex
 import shutil
@@ -73,6 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
+    gc.disable()  # until it is ready, see `app`: a tenth of the start went into looking for garbage that is not there
     from cerberod import app
     from cerberod.settings import Sources
 
@@ -124,6 +126,7 @@ def _stdio(options: argparse.Namespace) -> int:
             missing, given = ("URL", "TOKEN") if client.url is None else ("TOKEN", "URL")
             raise Stop(f"CERBEROD_{missing}: must be given with CERBEROD_{given}", EX_CONFIG)
         return _bridge(client.url, client.token, environment, options.bot_tag)
+    gc.disable()
     from cerberod import app
 
     settings = _load_settings(sim=options.sim, needs_token=False)
