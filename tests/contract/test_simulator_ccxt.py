@@ -56,7 +56,7 @@ class Session:
             ticker = self.venue.fetch_ticker(symbol)
             assert ticker["bid"] < ticker["ask"], symbol
             book = self.venue.fetch_order_book(symbol)
-            assert (book["bids"][0][0], book["asks"][0][0]) == (ticker["bid"], ticker["ask"])
+            assert book["bids"][0][0] < book["asks"][0][0], symbol  # the market has moved since the ticker
         tickers = self.venue.fetch_tickers(params={"code": "BTC"})
         assert tickers[option]["info"]["mark_iv"] > 0
         greeks = self.venue.fetch_greeks(option)
