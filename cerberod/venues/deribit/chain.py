@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
-from statistics import median, median_low
+from statistics import median
 
 from anyio.lowlevel import checkpoint
 
@@ -221,7 +221,7 @@ def _expiries(options: Iterable[Option], times: dict[str, int], as_of_ms: int) -
     for name in sorted(rows, key=times.__getitem__):
         forwards = [row.underlying_price for row in rows[name] if row.underlying_price is not None]
         index = Counter(row.underlying_index for row in rows[name]).most_common(1)[0][0]
-        forward = median_low(forwards) if forwards else None
+        forward = median(forwards) if forwards else None
         days = (times[name] - as_of_ms) / _DAY_MS
         found.append(Expiry(name, times[name], forward, source_of(index), index, days))
     return tuple(found)
