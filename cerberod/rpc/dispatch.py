@@ -215,16 +215,20 @@ class Dispatcher:
     async def _by_library(
         self, session: Session, message: Request | Malformed, *, in_batch: bool = False
     ) -> bytes | None:
-        if self._library is None:
-            async with self._importing:  # or each of many odd messages would keep a thread busy with it
-                # jsonrpcserver takes 0.2 s to import: the usual call does without it, and no other session waits for it
-                self._library = self._library or await anyio.to_thread.run_sync(import_module, "cerberod.rpc.library")
+        library = self._library or await self._load_library()
         if isinstance(message, Malformed):
             message = await self._account_for(session, message)
-        answer: bytes | None = await self._library.answer_by_library(
+        answer: bytes | None = await library.answer_by_library(
             message, lambda request: self._run(session, request, in_batch=in_batch)
         )
         return answer
+
+    async def _load_library(self) -> ModuleType:
+        """Import jsonrpcserver. It takes 0.2 s: the usual call does without it, and no session waits for another's."""
+        async with self._importing:  # or each of many odd messages would keep a thread busy with it
+            if self._library is None:
+                self._library = await anyio.to_thread.run_sync(import_module, "cerberod.rpc.library")
+            return self._library
 
     async def _batch(self, session: Session, batch: Batch) -> bytes | None:
         """Run the items of a batch at the same time; the answers stand in the order of the items."""
