@@ -177,3 +177,12 @@ async def test_hurst_is_the_slope_of_its_published_statistics(shared_daemon: Dae
     near(told["exponent"], stats.linregress(np.log(told["block_sizes"]), np.log(points)).slope)
     for each in ours["rescaled_range"], ours["detrended_fluctuations"]:
         assert each["noise_low"] < each["exponent"] < each["noise_high"]
+
+
+async def test_greeks_are_those_that_the_gauss_manual_prints(shared_daemon: Daemon) -> None:
+    """Aptech, "GAUSS Language Reference", the example of `EuropeanBSCall_Greeks`, to the four digits it shows."""
+    option = {"type": "call", "underlying": 305.0, "strike": 300.0, "years": 0.33, "iv_pct": 25.0}
+    params = {"options": [option], "model": "black_scholes", "rate_pct": 8.0, "greeks": "textbook"}
+    ours = await asked(shared_daemon, "common.black_scholes", params)
+    told = [round(ours[each][0], 4) for each in ("delta", "gamma", "theta", "vega", "rho")]
+    assert told == [0.6446, 0.0085, -38.5054, 65.2563, 56.8720]
