@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from cerberod.errors import Code
+from tests.functional.conftest import StartDaemon
 from tests.support.client import Client, Refused, connected
 from tests.support.daemon import Daemon
 
@@ -55,6 +56,31 @@ async def test_a_long_dvol_history_has_every_candle_once(bot: Client) -> None:
     assert (told["count"], told["missing"], told["pages"], told["last_is_forming"]) == (2697, 0, 3, False)
     for each in told["candles"]:
         assert each["low"] <= min(each["open"], each["close"]) <= max(each["open"], each["close"]) <= each["high"]
+
+
+async def test_candles_beyond_one_page_have_every_minute_once(bot: Client) -> None:
+    window = {"start": "2026-08-14T00:00:00Z", "end": "2026-08-21T23:59:00Z", "resolution": "1"}
+    told = await bot.call("deribit.get_historical", {**PERPETUAL, **window})
+    assert steps(told["candles"], "opened_at") == {timedelta(minutes=1)}
+    assert (told["count"], told["pages"], told["last_is_forming"]) == (8 * 1440, 3, False)
+
+
+async def test_the_log_tells_of_every_page(start_daemon: StartDaemon) -> None:
+    daemon = start_daemon("serve", "--sim", LOG_LEVEL="debug")
+    async with connected(daemon) as bot:
+        await bot.call("deribit.get_funding_history", {**PERPETUAL, **LONG})
+        await bot.call("deribit.get_dvol_history", {"currency": "BTC", "resolution": "3600", **LONG})
+    daemon.stop()
+    for method, pages in (("get_funding_history", 4), ("get_dvol_history", 3)):
+        (line,) = [each for each in daemon.logged if each.get("method") == f"deribit.{method}"]
+        assert line["upstream_calls"] == pages
+    read = [each for each in daemon.logged if each.get("message") == "page read"]
+    assert [(each["page"], each["rows"]) for each in read[:4]] == [(1, 744), (2, 744), (3, 744), (4, 465)]
+    assert [each["page"] for each in read[4:]] == [1, 2, 3]
+    assert {each["upstream_method"] for each in read[4:]} == {"public/get_volatility_index_data"}
+    reached = [each["reached"] for each in read[:4]]
+    assert reached == sorted(reached, reverse=True)
+    assert reached[-1] == "2026-05-01T00:00:00.000Z"
 
 
 async def test_a_day_of_trades_is_read_once_however_it_is_cut(bot: Client) -> None:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from cerberod.clock import from_ms
-from cerberod.errors import BadVenueData, InvalidParams
+from cerberod.errors import BadVenueData
 from cerberod.venues.deribit.client import Deribit
 from cerberod.venues.deribit.errors import VENUE
 from cerberod.venues.deribit.history import count_bars
+from cerberod.venues.deribit.paging import Progress, check_cost
 from cerberod.venues.deribit.wire.reading import Fields
 
 RESOLUTIONS: dict[str, int] = {"1": 1_000, "60": 60_000, "3600": 3_600_000, "43200": 43_200_000, "1D": 86_400_000}
@@ -19,6 +20,7 @@ RESOLUTIONS: dict[str, int] = {"1": 1_000, "60": 60_000, "3600": 3_600_000, "432
 PAGE = 1000
 """Rows of one answer, as far as anybody has seen."""
 MOST = 20_000
+_METHOD = "public/get_volatility_index_data"
 _FAR_MS = 32_503_708_800_000
 
 
@@ -48,33 +50,24 @@ async def fetch_dvol(deribit: Deribit, currency: str, start_ms: int, end_ms: int
     Raises `InvalidParams`, which tells the cost, for a window too large.
     """
     step_ms = RESOLUTIONS[resolution]
-    if (rows := count_bars(start_ms, end_ms, step_ms)) > MOST:
-        rule = f"at most {MOST} candles; this window has {rows} and would cost {-(-rows // PAGE)} requests"
-        raise InvalidParams([{"field": "start", "rule": rule}])
+    check_cost(count_bars(start_ms, end_ms, step_ms), MOST, PAGE, "candles")
+    progress = Progress(_METHOD)
     found: dict[int, DvolCandle] = {}
     as_of: datetime | None = None
-    pages = 0
     page_end: int | None = end_ms
     while page_end is not None:
-        answer = await deribit.read(
-            "public/get_volatility_index_data",
-            {
-                "currency": currency,
-                "start_timestamp": start_ms,
-                "end_timestamp": page_end,
-                "resolution": resolution,
-            },
-        )
-        pages += 1
+        window = {"start_timestamp": start_ms, "end_timestamp": page_end}
+        answer = await deribit.read(_METHOD, {"currency": currency, **window, "resolution": resolution})
         as_of = as_of or answer.stamp()
         candles, older = read_page(answer.result)
+        progress.page(len(candles), opened(min(candles, key=lambda each: each.opened_ms)) if candles else None)
         # A younger page is the fresher one: its candle stays where two pages tell of the same.
         found = {each.opened_ms: each for each in candles if start_ms <= each.opened_ms <= end_ms} | found
         if older is not None and older >= page_end:
             raise BadVenueData(VENUE, "result.continuation", "before the end of the page it continues")
         page_end = older if older is not None and older >= start_ms else None
     assert as_of is not None
-    return DvolFound(as_of, [found[at] for at in sorted(found)], pages)
+    return DvolFound(as_of, [found[at] for at in sorted(found)], progress.pages)
 
 
 def read_page(raw: object) -> tuple[list[DvolCandle], int | None]:

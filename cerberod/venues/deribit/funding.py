@@ -43,7 +43,7 @@ async def fetch_funding(deribit: Deribit, instrument_name: str, start_ms: int, e
     wanted = [(start_ms, min(end_ms, max(start_ms, deribit.venue_ms())))]
     while wanted:
         first, last = wanted.pop()
-        page_start = max(first, last - (PAGE - 1) * HOUR_MS)
+        page_start = max(first, last - PAGE * HOUR_MS + 1)
         window = {"start_timestamp": page_start, "end_timestamp": last}
         answer = await deribit.read(_METHOD, {"instrument_name": instrument_name, **window})
         as_of = as_of or answer.stamp()

@@ -74,7 +74,8 @@ async def fetch_trades(
     """
     forward = start_ms is not None
     method = source.between if forward else source.latest
-    end_ms = deribit.venue_ms() if forward and end_ms is None else end_ms
+    if start_ms is not None and end_ms is None:
+        end_ms = max(start_ms, deribit.venue_ms())
     progress = Progress(method)
     found: dict[str, T] = {}
     as_of: datetime | None = None

@@ -69,7 +69,7 @@ class SimulatePortfolio(Params):
 async def simulate_portfolio(call: Call, params: SimulatePortfolio) -> SimulatedPortfolio:
     """Return the margins of a portfolio that may be held, without placing anything.
 
-    Amounts are decimal text in `currency`. Deribit allows this once a second; a call that comes sooner waits.
+    Amounts are decimal text in `currency`. Deribit allows this once a second; a call that comes sooner waits for it.
     """
     asked = {
         "currency": params.currency,
@@ -99,7 +99,8 @@ class RateLimit(Result):
     per_second: float = Field(description="Requests that it gains in a second.")
     left: float = Field(description="Requests left, by what this daemon has sent; others' are not in it.")
     told_by_venue: bool = Field(
-        description="Whether the venue told burst and gain for this account; else they are the published ones."
+        description="Whether the venue told burst and gain for this account; else they follow the published table, "
+        "a little more carefully where a pool holds one request."
     )
 
 

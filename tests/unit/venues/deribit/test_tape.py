@@ -113,6 +113,12 @@ async def test_nothing_is_an_empty_tape() -> None:
         assert (found.trades, found.has_more, found.next_start()) == ([], False, None)
 
 
+async def test_a_window_that_begins_in_the_future_is_empty() -> None:
+    future = 4_102_444_800_000
+    found = await fetched(market(EVERY_THIRD), future, None, 10)
+    assert (found.trades, found.has_more) == ([], False)
+
+
 async def test_more_trades_in_one_millisecond_than_a_page_holds_are_refused() -> None:
     with pytest.RaisesGroup(BadVenueData):
         await fetched(market([START] * (PAGE + 1)), START, START + 1, 5000)
