@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Generic, Protocol, TypeVar
 
-from anyio.lowlevel import checkpoint
-
 from cerberod.errors import BadVenueData
 from cerberod.venues.deribit.client import Deribit
 from cerberod.venues.deribit.errors import VENUE
-from cerberod.venues.deribit.paging import Progress
+from cerberod.venues.deribit.paging import Progress, in_pieces
+from cerberod.venues.deribit.wire.reading import Fields
+from cerberod.venues.deribit.wire.series import continuation as read_continuation
 
 
 class Dated(Protocol):
@@ -27,7 +27,6 @@ _STRAY = timedelta(minutes=1)
 """Rows of one event stand within moments of each other, and not in their order."""
 
 T = TypeVar("T", bound=Dated)
-Page = tuple[list[T], str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +41,14 @@ class Found(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Listing(Generic[T]):
-    """One of Deribit's methods: its params but for count and token, its page, and how an answer is read."""
+    """One of Deribit's methods: its params but for count and token, where its answer has rows, and how one is read."""
 
     method: str
     asked: dict[str, Any]
     page: int
-    read: Callable[[object], Page[T]]
+    """Most rows of one answer."""
+    rows: str
+    read: Callable[[Fields], T]
     token: Callable[[str], Any] = str
     """Writes the token as the method wants it."""
 
@@ -72,8 +73,8 @@ async def fetch_listing(
             asked["continuation"] = listing.token(token)
         answer = await deribit.read(listing.method, asked)
         as_of = as_of or answer.stamp()
-        rows, older = listing.read(answer.result)
-        await checkpoint()
+        fields = Fields(answer.result, "result")
+        rows, older = await in_pieces(fields.objects(listing.rows), listing.read), read_continuation(fields)
         progress.page(len(rows), min((row.at for row in rows), default=None))
         if older is not None and older == token:
             raise BadVenueData(VENUE, "result.continuation", "another one for every page")

@@ -8,16 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from anyio.lowlevel import checkpoint
-
 from cerberod.errors import BadVenueData
 from cerberod.venues.deribit.client import Deribit
 from cerberod.venues.deribit.errors import VENUE
-from cerberod.venues.deribit.paging import Progress
+from cerberod.venues.deribit.paging import Progress, in_pieces
 from cerberod.venues.deribit.tape import Source, Tape, fetch_trades, in_order, whole_moments
-from cerberod.venues.deribit.wire.orders import Order
-from cerberod.venues.deribit.wire.past import PastTrade, past_orders, past_trade
-from cerberod.venues.deribit.wire.reading import listed
+from cerberod.venues.deribit.wire.orders import Order, order
+from cerberod.venues.deribit.wire.past import PastTrade, past_trade
+from cerberod.venues.deribit.wire.reading import rows
 
 ORDERS_PAGE = 1000
 MOST_ORDERS = 5_000
@@ -48,10 +46,9 @@ async def fetch_orders(deribit: Deribit, method: str, scope: dict[str, Any], cou
             place = {"historical": historical, "count": size, "offset": offset}
             answer = await deribit.read(method, {**scope, **place})
             as_of = as_of or answer.stamp()
-            page = past_orders(answer.result)
-            await checkpoint()
-            progress.page(len(page), min((order.updated_at for order in page), default=None))
-            told = {order.order_id: order for order in page}
+            page = await in_pieces(rows(answer.result, "result"), order)
+            progress.page(len(page), min((each.updated_at for each in page), default=None))
+            told = {each.order_id: each for each in page}
             # An order that ends meanwhile pushes the others on by one, so the next page repeats a few, never all.
             if page and told.keys() == last:
                 raise BadVenueData(VENUE, "result", "other orders on every page")
@@ -59,7 +56,7 @@ async def fetch_orders(deribit: Deribit, method: str, scope: dict[str, Any], cou
             full = len(page) >= size
             offset += len(page)
     assert as_of is not None
-    ordered = sorted(found.values(), key=lambda order: order.updated_at, reverse=True)
+    ordered = sorted(found.values(), key=lambda each: each.updated_at, reverse=True)
     return PastOrders(as_of, ordered[:count], len(ordered) > count, progress.pages)
 
 
@@ -91,7 +88,7 @@ async def fetch_trades_of_order(deribit: Deribit, order_id: str, limit: int) -> 
     for historical in (False, True):
         asked = {"order_id": order_id, "sorting": "asc", "historical": historical}
         answer = await deribit.read("private/get_user_trades_by_order", asked)
-        found = listed(answer.result, "result", past_trade)
+        found = await in_pieces(rows(answer.result, "result"), past_trade)
         tapes.append(Tape(answer.stamp(), in_order(found), has_more=False, pages=1))
     return join(tapes, limit, forward=True)
 

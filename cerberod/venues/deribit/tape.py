@@ -10,20 +10,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Generic, Protocol, TypeVar
 
-from anyio.lowlevel import checkpoint
-
 from cerberod.errors import BadVenueData
 from cerberod.venues.deribit.client import Deribit
 from cerberod.venues.deribit.errors import VENUE
 from cerberod.venues.deribit.history import milliseconds
-from cerberod.venues.deribit.paging import Progress
+from cerberod.venues.deribit.paging import Progress, in_pieces
 from cerberod.venues.deribit.wire.reading import Fields
 
 PAGE = 1000
 """Most trades of one answer."""
 MOST = 5_000
-_PIECE = 200
-"""Trades read in one go: a few milliseconds of work."""
 
 
 class Dated(Protocol):
@@ -86,7 +82,8 @@ async def fetch_trades(
         asked |= {} if end_ms is None else {"end_timestamp": end_ms}
         answer = await deribit.read(method, asked)
         as_of = as_of or answer.stamp()
-        page, has_more = await _page(answer.result, source.read)
+        fields = Fields(answer.result, "result")
+        page, has_more = await in_pieces(fields.objects("trades"), source.read), fields.flag("has_more", False)
         known = len(found)
         found |= {trade.trade_id: trade for trade in page}
         times = [milliseconds(trade.traded_at) for trade in page]
@@ -103,16 +100,6 @@ async def fetch_trades(
     ordered = in_order(found.values())
     kept = whole_moments(ordered, limit) if forward else ordered[-limit:]
     return Tape(as_of, kept, has_more or len(kept) < len(ordered), progress.pages)
-
-
-async def _page(raw: object, read: Callable[[Fields], T]) -> tuple[list[T], bool]:
-    fields = Fields(raw, "result")
-    trades: list[T] = []
-    for row in fields.objects("trades"):
-        trades.append(read(row))
-        if len(trades) % _PIECE == 0:
-            await checkpoint()  # a full page takes tens of milliseconds: others go in between
-    return trades, fields.flag("has_more", False)
 
 
 def in_order(trades: Iterable[T]) -> list[T]:

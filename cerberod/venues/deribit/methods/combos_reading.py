@@ -13,9 +13,10 @@ from cerberod.trading.money import Amount, Quantity
 from cerberod.venues.deribit.client import Deribit
 from cerberod.venues.deribit.errors import VENUE
 from cerberod.venues.deribit.methods.words import CURRENCY, INSTRUMENT_NAME, CurrencyOrAny, InstrumentName
+from cerberod.venues.deribit.paging import in_pieces
 from cerberod.venues.deribit.wire import combos as wire
 from cerberod.venues.deribit.wire.combos import Combo, LegPrices
-from cerberod.venues.deribit.wire.reading import Fields, listed
+from cerberod.venues.deribit.wire.reading import Fields, rows
 
 AS_OF = "When the venue answered, by its own stamp of the answer; what it tells of may be older."
 
@@ -47,7 +48,7 @@ async def get_combos(call: Call, params: GetCombos) -> Combos:
     `get_orderbook`, with the combo's id as `instrument_name`.
     """
     answer = await call.use(Deribit).read("public/get_combos", {"currency": params.currency})
-    found = listed(answer.result, "result", wire.combo)
+    found = await in_pieces(rows(answer.result, "result"), wire.combo)
     if params.state is not None:
         found = [each for each in found if each.state.value == params.state]
     return Combos(as_of=answer.stamp(), count=len(found), combos=found)

@@ -25,7 +25,7 @@ from cerberod.venues.deribit.methods.words import (
     one_scope,
 )
 from cerberod.venues.deribit.wire.orders import Order
-from cerberod.venues.deribit.wire.past import LogEntry, PastTrade, log_page
+from cerberod.venues.deribit.wire.past import LogEntry, PastTrade, log_entry
 from cerberod.venues.deribit.wire.requests import given
 from cerberod.venues.instants import Instant
 
@@ -215,7 +215,7 @@ async def get_transaction_log(call: Call, params: GetTransactionLog) -> Transact
         end_timestamp=milliseconds(params.end),
         query=params.query,
     )
-    listing = continued.Listing("private/get_transaction_log", {**asked}, LOG_PAGE, log_page, token=int)
+    listing = continued.Listing("private/get_transaction_log", {**asked}, LOG_PAGE, "logs", log_entry, token=int)
     found = await continued.fetch_listing(
         call.use(Deribit),
         listing,

@@ -245,6 +245,10 @@ async def get_funding_history(call: Call, params: GetFundingHistory) -> FundingH
     )
 
 
+SETTLEMENTS_PAGE = 1000
+"""Most settlements of one answer."""
+
+
 class GetSettlements(Params):
     """Which settlements: of an instrument, or of a currency."""
 
@@ -297,7 +301,8 @@ async def get_settlements(call: Call, params: GetSettlements) -> Settlements:
         type=params.type,
         search_start_timestamp=None if params.end is None else milliseconds(params.end),
     )
-    listing = continued.Listing(f"public/get_last_settlements_by_{scope}", dict(asked), 1000, series.settlements)
+    name = f"public/get_last_settlements_by_{scope}"
+    listing = continued.Listing(name, dict(asked), SETTLEMENTS_PAGE, "settlements", series.settlement)
     found = await continued.fetch_listing(
         call.use(Deribit),
         listing,

@@ -11,9 +11,8 @@ from pydantic import Field
 from cerberod.rpc.registry import Result
 from cerberod.trading.money import Quantity
 from cerberod.venues.deribit.wire import orders
-from cerberod.venues.deribit.wire.orders import Order, Trade
-from cerberod.venues.deribit.wire.reading import Fields, listed
-from cerberod.venues.deribit.wire.series import continuation
+from cerberod.venues.deribit.wire.orders import Trade
+from cerberod.venues.deribit.wire.reading import Fields
 from cerberod.venues.deribit.wire.tape import identity, liquidation
 
 
@@ -55,11 +54,6 @@ def past_trade(row: Fields) -> PastTrade:
         combo_id=row.text_or_none("combo_id"),
         combo_trade_id=identity(row, "combo_trade_id"),
     )
-
-
-def past_orders(raw: object) -> list[Order]:
-    """Read one page of closed orders."""
-    return listed(raw, "result", orders.order)
 
 
 class LogEntry(Result):
@@ -130,9 +124,3 @@ def log_entry(row: Fields) -> LogEntry:
         user_role=row.text_or_none("user_role"),
         **{name: row.figure_or_none(name) for name in _MONEY},
     )
-
-
-def log_page(raw: object) -> tuple[list[LogEntry], str | None]:
-    """Read one page of the log, newest first as Deribit has it, and what continues it."""
-    fields = Fields(raw, "result")
-    return [log_entry(row) for row in fields.objects("logs")], continuation(fields)

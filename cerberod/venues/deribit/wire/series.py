@@ -109,19 +109,14 @@ _SETTLED = (
 )
 
 
-def settlements(raw: object) -> tuple[list[Settlement], str | None]:
-    """Read one page of settlements, newest first as Deribit has them, and what continues it."""
-    fields = Fields(raw, "result")
-    found = [
-        Settlement(
-            at=row.moment("timestamp"),
-            type=row.description("type", SettlementType),
-            instrument_name=row.text_or_none("instrument_name"),
-            **{name: row.number_or_none(name) for name in _SETTLED},
-        )
-        for row in fields.objects("settlements")
-    ]
-    return found, continuation(fields)
+def settlement(row: Fields) -> Settlement:
+    """Read one settlement."""
+    return Settlement(
+        at=row.moment("timestamp"),
+        type=row.description("type", SettlementType),
+        instrument_name=row.text_or_none("instrument_name"),
+        **{name: row.number_or_none(name) for name in _SETTLED},
+    )
 
 
 def continuation(fields: Fields) -> str | None:

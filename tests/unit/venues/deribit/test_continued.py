@@ -9,13 +9,13 @@ import pytest
 from cerberod.clock import from_ms
 from cerberod.errors import BadVenueData
 from cerberod.venues.deribit.continued import Found, Listing, fetch_listing
-from cerberod.venues.deribit.wire.series import Settlement, settlements
+from cerberod.venues.deribit.wire.series import Settlement, settlement
 from tests.support.deribit_venue import client_of, scripted
 
 NOON = 1_787_356_800_000
 DAY_MS = 86_400_000
 METHOD = "public/get_last_settlements_by_currency"
-LISTING = Listing(METHOD, {"currency": "BTC"}, 100, settlements)
+LISTING = Listing(METHOD, {"currency": "BTC"}, 100, "settlements", settlement)
 Answer = Callable[[dict[str, Any]], dict[str, Any]]
 
 

@@ -8,8 +8,8 @@ import orjson
 import pytest
 
 from cerberod.errors import BadVenueData
-from cerberod.venues.deribit.wire import past
-from cerberod.venues.deribit.wire.reading import Fields
+from cerberod.venues.deribit.wire import orders, past
+from cerberod.venues.deribit.wire.reading import Fields, listed
 from tests.unit.venues.deribit.wire.test_orders import answer_of
 
 TRADE: dict[str, Any] = {
@@ -69,16 +69,13 @@ def test_an_entry_that_breaks_its_contract_is_refused(broken: dict[str, Any]) ->
         past.log_entry(Fields(ENTRY | broken, "result"))
 
 
-def test_an_empty_log_ends() -> None:
-    assert past.log_page({"logs": [], "continuation": None}) == ([], None)
-
-
 @pytest.mark.recorded
 def test_the_documented_log(recorded: Path) -> None:
     examples = orjson.loads((recorded / "deribit/doc_examples_methods.json").read_bytes())
-    entries, token = past.log_page(answer_of(examples["private/get_transaction_log"]))
+    answer = Fields(answer_of(examples["private/get_transaction_log"]), "result")
+    entries = [past.log_entry(row) for row in answer.objects("logs")]
     assert [entry.type for entry in entries] == ["transfer", "settlement", "deposit", "trade", "trade"]
-    assert (entries[1].total_interest_pl, entries[3].side, token) == (Decimal("0.00001243"), "open buy", "61282")
+    assert (entries[1].total_interest_pl, entries[3].side) == (Decimal("0.00001243"), "open buy")
 
 
 @pytest.mark.recorded
@@ -86,6 +83,6 @@ def test_the_documented_log(recorded: Path) -> None:
 def test_documented_histories(recorded: Path, file: str) -> None:
     examples = orjson.loads((recorded / "deribit" / file).read_bytes())
     for scope in ("currency", "instrument"):
-        assert past.past_orders(answer_of(examples[f"private/get_order_history_by_{scope}"]))
+        assert listed(answer_of(examples[f"private/get_order_history_by_{scope}"]), "result", orders.order)
         answer = answer_of(examples[f"private/get_user_trades_by_{scope}"])
         assert [past.past_trade(row) for row in Fields(answer, "result").objects("trades")]

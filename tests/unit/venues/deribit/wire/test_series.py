@@ -8,7 +8,7 @@ import pytest
 
 from cerberod.errors import BadVenueData
 from cerberod.venues.deribit.wire import series
-from cerberod.venues.deribit.wire.reading import Fields
+from cerberod.venues.deribit.wire.reading import Fields, listed
 from cerberod.venues.deribit.wire.series import SettlementType
 from tests.unit.venues.deribit.wire.test_orders import answer_of
 
@@ -41,18 +41,23 @@ def test_funding_without_an_index_is_still_funding() -> None:
 
 def test_a_bankruptcy_has_no_instrument_and_a_new_type_is_told_as_unknown() -> None:
     rows = [{"type": "bankruptcy", "timestamp": 1, "session_bankruptcy": 0.5}, SETTLED | {"type": "weather"}]
-    told, token = series.settlements({"settlements": rows, "continuation": 17})
+    told = listed(rows, "result", series.settlement)
     assert [(each.type, each.instrument_name) for each in told] == [
         (SettlementType.BANKRUPTCY, None),
         (SettlementType.UNKNOWN, "BTC-22FEB19"),
     ]
-    assert (told[0].session_bankruptcy, told[1].mark_price, token) == (0.5, None, "17")
+    assert (told[0].session_bankruptcy, told[1].mark_price) == (0.5, None)
 
 
 @pytest.mark.parametrize("broken", [{"timestamp": None}, {"mark_price": "1"}, {"instrument_name": 3}])
 def test_a_settlement_that_breaks_its_contract_is_refused(broken: dict[str, Any]) -> None:
     with pytest.raises(BadVenueData):
-        series.settlements({"settlements": [SETTLED | broken]})
+        series.settlement(Fields(SETTLED | broken, "result"))
+
+
+@pytest.mark.parametrize(("value", "told"), [(17, "17"), ("2Z7m", "2Z7m"), (None, None), ("", None), ("none", None)])
+def test_what_continues_a_page(value: object, told: str | None) -> None:
+    assert series.continuation(Fields({"continuation": value}, "result")) == told
 
 
 @pytest.mark.parametrize("value", [1.5, [], {}])
@@ -70,6 +75,6 @@ def test_documented_series(recorded: Path, file: str) -> None:
     points = series.volatility_points(answer_of(examples["public/get_historical_volatility"]))
     assert len({point.at for point in points}) == len(points) > 1
     for scope in ("currency", "instrument"):
-        told, token = series.settlements(answer_of(examples[f"public/get_last_settlements_by_{scope}"]))
-        assert told
-        assert token
+        answer = Fields(answer_of(examples[f"public/get_last_settlements_by_{scope}"]), "result")
+        assert [series.settlement(row) for row in answer.objects("settlements")]
+        assert series.continuation(answer)
