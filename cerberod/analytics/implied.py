@@ -127,7 +127,7 @@ def _deviation(problem: _Problem) -> FloatArray:
     x, target = problem.x, problem.target
     # At s = sqrt(2 |x|) the price turns from convex to concave in s; vega is largest there.
     turn = np.sqrt(-2.0 * x)
-    at_turn = normalised.price(x, np.maximum(turn, _LEAST))
+    at_turn = normalised.price_at_turn(x, turn)
     low = (target < at_turn) & (turn > _LEAST)
     high = ~low & (target > problem.missing) & (target > at_turn)
     out = np.empty_like(target)

@@ -64,6 +64,17 @@ def _spread_of_small(h: FloatArray, t: FloatArray) -> FloatArray:
     return 2.0 * total
 
 
+def price_at_turn(x: FloatArray, s: FloatArray) -> FloatArray:
+    """Return b(x, s) at s = sqrt(-2 x), where h + t is 0 and half of the bracket a constant; for x <= 0."""
+    t = 0.5 * s
+    between = _ROOT_HALF_PI - mills(-s)
+    small = t < _SMALL_T
+    if small.any():
+        between[small] = _spread_of_small(-t[small], t[small])
+    out: FloatArray = np.exp(0.5 * x - LN_ROOT_TWO_PI) * between
+    return out
+
+
 def price(x: FloatArray, s: FloatArray) -> FloatArray:
     """Return b(x, s) for x <= 0 < s, arrays of one shape: relative error below 1e-11 as long as it is no denormal.
 
