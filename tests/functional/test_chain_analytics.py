@@ -91,12 +91,14 @@ async def test_an_analytic_costs_the_venue_at_most_two_requests(world: Served, n
 
 
 async def test_a_payoff_asks_for_unknown_instruments_once(world: Served) -> None:
-    spread = {"legs": [leg(CALL), leg("BTC-25SEP26-88000-C", "sell"), leg("BTC-PERPETUAL", "sell", "1000")]}
+    listed = (await ask(world, "get_option_chain", currency="ETH", type="call"))["options"]  # nothing else here asks of
+    options = [leg(each["instrument_name"], "sell") for each in listed[-2:]]  # ETH's instruments
+    spread = {"legs": [*options, leg("ETH-PERPETUAL", "buy", "1000")], "pricing": "mark"}
     before = world.received()
     await ask(world, "calculate_spread_payoff", **spread)
     assert world.received() - before == {SUMMARY: 1, "public/get_instruments": 1}
     before = world.received()
-    await ask(world, "calculate_spread_payoff", **spread, pricing="mark")
+    await ask(world, "calculate_spread_payoff", **spread, fees="none")
     assert world.received() - before == {SUMMARY: 1}
 
 
