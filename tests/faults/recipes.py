@@ -135,6 +135,18 @@ async def _edit(client: Client) -> Asked:
     )
 
 
+async def _edit_trigger(client: Client) -> Asked:
+    trigger = {"type": "take_limit", "trigger": "mark_price", "trigger_price": "1200"}
+    placed = await client.call("deribit.place_order", resting() | trigger)
+    order_id = placed["order"]["order_id"]
+    return Asked(
+        "deribit.edit_order",
+        "private/edit",
+        {"order_id": order_id, "trigger_price": "1300", "intent": _intent()},
+        lambda orders, label: orders[order_id]["trigger_price"] == 1300,
+    )
+
+
 async def _cancel(client: Client) -> Asked:
     order_id = await _order(client)
     params = {"order_id": order_id, "intent": _intent()}
@@ -142,6 +154,18 @@ async def _cancel(client: Client) -> Asked:
         "deribit.cancel_order",
         "private/cancel",
         params,
+        lambda orders, label: orders[order_id]["order_state"] == "cancelled",
+    )
+
+
+async def _cancel_trigger(client: Client) -> Asked:
+    trigger = {"type": "take_limit", "trigger": "mark_price", "trigger_price": "1200"}
+    placed = await client.call("deribit.place_order", resting() | trigger)
+    order_id = placed["order"]["order_id"]
+    return Asked(
+        "deribit.cancel_order",
+        "private/cancel",
+        {"order_id": order_id, "intent": _intent()},
         lambda orders, label: orders[order_id]["order_state"] == "cancelled",
     )
 
@@ -170,8 +194,11 @@ async def _cancel_all(client: Client) -> Asked:
 
 RECIPES: dict[str, Recipe] = {
     "deribit.place_order": Recipe(_place),
+    "deribit.place_order as a trigger": Recipe(_place_trigger),
     "deribit.edit_order": Recipe(_edit),
+    "deribit.edit_order of a trigger": Recipe(_edit_trigger),
     "deribit.cancel_order": Recipe(_cancel, is_cancel=True),
+    "deribit.cancel_order of a trigger": Recipe(_cancel_trigger, is_cancel=True),
     "deribit.cancel_all_orders": Recipe(_cancel_all, is_cancel=True),
     "deribit.cancel_by_label": Recipe(_cancel_by_label, is_cancel=True),
     "deribit.place_bracket_order": Recipe(_bracket),
@@ -180,3 +207,9 @@ RECIPES: dict[str, Recipe] = {
     "deribit.set_stop_loss": Recipe(_stop_loss),
     "deribit.set_take_profit": Recipe(_take_profit),
 }
+"""By the method's name, and what else must be said of it: a write that goes other ways has a recipe for each."""
+
+
+def method_of(name: str) -> str:
+    """Return the method of a recipe."""
+    return name.partition(" ")[0]

@@ -25,7 +25,7 @@ from cerberod.app import methods
 from cerberod.errors import Code
 from cerberod.rpc.registry import Effect
 from cerberod.trading.records import JOURNAL_FILE
-from tests.faults.recipes import RECIPES, Asked
+from tests.faults.recipes import RECIPES, Asked, method_of
 from tests.support.bad_day import BadDay
 from tests.support.client import ANSWER_S, Client, check_reply, connected
 from tests.support.daemon import Daemon
@@ -148,9 +148,9 @@ class Desk:
             while await self.losses(client) == before:  # noqa: ASYNC110 - in another process
                 await anyio.sleep(0.02)
 
-    async def prepare(self, client: Client, method: str) -> Asked:
+    async def prepare(self, client: Client, recipe: str) -> Asked:
         """Bring about what a write acts on, and return the write."""
-        asked = await RECIPES[method].prepare(client)
+        asked = await RECIPES[recipe].prepare(client)
         asked.asked_before = self.venue.count(asked.wire)
         return asked
 
@@ -203,7 +203,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
 
 @pytest.mark.promise("P1", "P2", "P3", "P4")
 def test_every_write_has_a_recipe() -> None:
-    assert sorted(RECIPES) == WRITES, "say in recipes.py how it is tried on a bad day"
+    assert sorted({method_of(name) for name in RECIPES}) == WRITES, "say in recipes.py how it is tried on a bad day"
 
 
 @pytest.mark.promise("P1", "P2", "P3", "P4")
@@ -211,9 +211,9 @@ def test_every_write_has_a_recipe() -> None:
 async def test_a_bad_day_at_the_venue(desk: Desk, name: str) -> None:
     day = DAYS[name]
     async with connected(desk.daemon) as client:
-        for method in WRITES:
+        for recipe in RECIPES:
             await desk.working(client)
-            asked = await desk.prepare(client, method)
+            asked = await desk.prepare(client, recipe)
             await suffer(desk, client, day, asked)
 
 
@@ -221,16 +221,16 @@ async def test_a_bad_day_at_the_venue(desk: Desk, name: str) -> None:
 async def test_a_day_on_which_the_venues_clock_jumps(desk: Desk) -> None:
     """faults.md 58: orders wait until its answers agree again, cancels pass, readiness tells."""
     async with connected(desk.daemon) as client:
-        for method in WRITES:
+        for recipe in RECIPES:
             await desk.working(client)
-            asked = await desk.prepare(client, method)
+            asked = await desk.prepare(client, recipe)
             desk.venue.let_time_pass(3600)
             await client.call("deribit.get_ticker", {"instrument_name": "BTC-PERPETUAL"})
             assert (await desk.readiness())["clients"][0]["reason"] in ("clock_unstable", "clock_offset")
             desk.venue.let_time_pass(3600)
             await client.call("deribit.get_ticker", {"instrument_name": "BTC-PERPETUAL"})
             reply = await client.call(asked.method, asked.params)
-            if RECIPES[method].is_cancel:
+            if RECIPES[recipe].is_cancel:
                 assert reply["outcome"] == CONFIRMED
                 continue
             assert (reply["outcome"], [reason["field"] for reason in reply["reasons"]]) == ("denied", ["clock"])
@@ -371,7 +371,9 @@ def require_one_story(desk: Desk, asked: Asked, label: str | None, final: dict[s
         assert len(mine) == int(done)
     records = desk.audited(intent=asked.intent)
     assert [record["kind"] for record in records if record["kind"] == "request"], records
-    assert [record["outcome"] for record in records if record["kind"] == "outcome"][-1] == final["outcome"]
+    # A repeat that was answered while the outcome was being found out may stand behind it, with what it was told.
+    outcomes = [record for record in records if record["kind"] == "outcome" and not record["detail"].get("repeated")]
+    assert outcomes[-1]["outcome"] == final["outcome"]
 
 
 # -- the caller's end of the line ------------------------------------------------------------------------------------
@@ -411,8 +413,8 @@ async def test_trouble_at_the_callers_end(desk: Desk, name: str) -> None:
     """Whatever becomes of the caller's connection, it learns the truth by asking again under the same intent."""
     trouble = TROUBLES[name]
     async with connected(desk.daemon) as client:
-        for method in WRITES:
-            asked = await desk.prepare(client, method)
+        for recipe in RECIPES:
+            asked = await desk.prepare(client, recipe)
             await lose_the_reply(desk, trouble, asked)
             if trouble.arrives:
                 final = await final_outcome(client, asked)

@@ -66,6 +66,22 @@ class SimulatorProcess:
         with urlopen(Request(f"{self.control}/faults", data=body, method="POST"), timeout=ENDS_S) as answer:
             answer.read()
 
+    def lift(self) -> None:
+        """Let everything go right again."""
+        with urlopen(Request(f"{self.control}/faults", method="DELETE"), timeout=ENDS_S) as answer:
+            answer.read()
+
+    def release(self) -> None:
+        """Send every answer that was held back."""
+        with urlopen(Request(f"{self.control}/release", data=b"", method="POST"), timeout=ENDS_S) as answer:
+            answer.read()
+
+    def move(self, asset: str, factor: float) -> None:
+        """Multiply an index, and all that follows it, from now on."""
+        body = orjson.dumps({"asset": asset, "factor": factor})
+        with urlopen(Request(f"{self.control}/market", data=body, method="POST"), timeout=ENDS_S) as answer:
+            answer.read()
+
     def reset(self) -> None:
         """Put the world back to its start."""
         with urlopen(Request(f"{self.control}/reset", data=b"", method="POST"), timeout=ENDS_S) as answer:
