@@ -1,7 +1,13 @@
-"""Indicators and GARCH give the same numbers twice, and with one or four threads of linear algebra: to the last bit."""
+"""Calculations on series give the same numbers twice, and with one or four threads of linear algebra.
+
+Indicators and GARCH to the last bit. Cointegration rests on products of whole matrices, whose sums threads may share
+out in another order: to the last bit in one process, within 1e-12 across numbers of threads.
+"""
 
 import subprocess
 import sys
+
+import numpy as np
 
 PROGRAM = """
 import numpy as np
@@ -33,3 +39,41 @@ def test_numbers_do_not_depend_on_threads() -> None:
         lines += done.stdout.splitlines()
     assert len(lines) == 4
     assert len(set(lines)) == 1
+
+
+STATISTICS = """
+import numpy as np
+from cerberod.analytics import cointegration, pairs
+from cerberod.analytics.hurst import HurstMethod, hurst
+from cerberod.analytics.reversion import half_life
+
+source = np.random.default_rng(2)
+walks = 100.0 + source.normal(size=(3, 2_000)).cumsum(axis=1)
+series = list(source.normal(size=(12, 3)) @ walks + source.normal(size=(12, 2_000)))
+for turn in range(2):
+    scan = pairs.scan(series, lags=1)
+    both = cointegration.engle_granger(series[0], series[1], lags=3)
+    rank = cointegration.johansen(series[:4], 2)
+    print(*(float(value).hex() for value in (
+        scan.statistic.sum(), scan.p_value.sum(), both.first_on_second.statistic, both.second_on_first.hedge_ratio,
+        rank.trace.sum(), rank.eigenvalues.sum(), half_life(series[0]).phi,
+        *(hurst(np.diff(series[0]), method).exponent for method in HurstMethod),
+    )))
+"""
+
+
+def test_statistics_do_not_depend_on_threads() -> None:
+    lines = []
+    for threads in ("1", "4"):
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", STATISTICS],
+            env={"OPENBLAS_NUM_THREADS": threads, "OMP_NUM_THREADS": threads},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        lines += [[float.fromhex(word) for word in line.split()] for line in done.stdout.splitlines()]
+    one, again, four, four_again = lines
+    assert one == again
+    assert four == four_again
+    np.testing.assert_allclose(one, four, rtol=1e-12)

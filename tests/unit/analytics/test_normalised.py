@@ -31,3 +31,11 @@ def test_far_out_it_is_zero_and_never_negative() -> None:
 def test_log_moneyness_keeps_its_digits_near_the_money() -> None:
     got = normalised.log_moneyness(np.array([100.0 + 1e-10]), np.array([100.0]))
     assert float(got[0]) == pytest.approx(math.log1p((100.0 + 1e-10 - 100.0) / 100.0), rel=1e-15)
+
+
+def test_at_the_turning_point_it_is_the_same_price() -> None:
+    """Half of the bracket is a constant there; the turns from where the series takes over to where nothing is left."""
+    x = -np.geomspace(1e-18, 400.0, 500)
+    turn = np.sqrt(-2.0 * x)
+    np.testing.assert_allclose(normalised.price_at_turn(x, turn), normalised.price(x, turn), rtol=1e-12)
+    assert normalised.price_at_turn(np.zeros(1), np.zeros(1)).tolist() == [0.0]
