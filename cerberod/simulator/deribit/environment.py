@@ -22,13 +22,14 @@ from cerberod.simulator.deribit.disconnecting import SWITCHES, CancelOnDisconnec
 from cerberod.simulator.deribit.exchange import Exchange
 from cerberod.simulator.deribit.instruments import Instrument
 from cerberod.simulator.deribit.leg_prices import READS as LEG_PRICES
+from cerberod.simulator.deribit.money import ACCOUNT_READS
 from cerberod.simulator.deribit.orders import Order, UserTrade
 from cerberod.simulator.deribit.params import Params
 from cerberod.simulator.deribit.private import METHODS as TRADING
 from cerberod.simulator.deribit.public import METHODS as PUBLIC
 from cerberod.simulator.deribit.public import Call, Method
 from cerberod.simulator.deribit.public_trades import METHODS as PUBLIC_TRADES
-from cerberod.simulator.deribit.reports import ACCOUNT_READS, ORDER_READS
+from cerberod.simulator.deribit.reports import ORDER_READS
 from cerberod.simulator.deribit.series import METHODS as SERIES
 from cerberod.simulator.deribit.session import WEBSOCKET_ONLY, Session
 from cerberod.simulator.deribit.settlements import METHODS as SETTLEMENTS
@@ -48,7 +49,16 @@ _RIGHTS: Final[dict[str, tuple[str, str]]] = (
     | dict.fromkeys(ACCOUNT_READS, ("account", "read"))
 )
 _METHODS: Final[dict[str, Method]] = (
-    PUBLIC | PUBLIC_TRADES | SERIES | SETTLEMENTS | COMBOS | COMBO_WRITES | LEG_PRICES | TRADING | ORDER_READS | ACCOUNT_READS
+    PUBLIC
+    | PUBLIC_TRADES
+    | SERIES
+    | SETTLEMENTS
+    | COMBOS
+    | COMBO_WRITES
+    | LEG_PRICES
+    | TRADING
+    | ORDER_READS
+    | ACCOUNT_READS
 )
 
 

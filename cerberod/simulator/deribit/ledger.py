@@ -300,13 +300,13 @@ class Ledger:
         forward = market.forward(coin, time_ms, np.array([instrument.expiry_ms], dtype=np.int64))
         return Decimal(repr(round(float(forward[0]), 8)))
 
-    def deliver(self, name: str, price: Decimal) -> None:
+    def deliver(self, name: str) -> None:
         """End what was held of an expired instrument at its delivery price."""
         instrument = self.held.pop(name)
         self._funded_ms.pop(name, None)
         index = Decimal(repr(self._quotes.market.index(instrument.coin, instrument.expiry_ms)))
         free = instrument.period in ("day", "week")
-        done = self.account.deliver(name, price, index, free)
+        done = self.account.deliver(name, _delivery_price(instrument, index), index, free)
         if done is not None:
             self._settled("delivery", instrument.expiry_ms, instrument, done)
 
@@ -372,6 +372,15 @@ class Ledger:
             "equity": _coin(self.account.equity(currency, sums)),
         }
         self.log.append(Line(number, time_ms, currency, kind, instrument, common | fields))
+
+
+def _delivery_price(instrument: Instrument, index: Decimal) -> Decimal:
+    """Return what an expired instrument is worth, in its own price unit."""
+    if not instrument.option:
+        return index
+    strike = Decimal(repr(instrument.strike))
+    worth = max(index - strike if instrument.is_call else strike - index, ZERO)
+    return worth if instrument.linear else worth / index
 
 
 _PUBLIC = (

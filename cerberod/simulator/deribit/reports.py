@@ -6,13 +6,11 @@ from typing import Any, Final, TypeVar
 from cerberod.simulator.accounts import ZERO, order_margin
 from cerberod.simulator.deribit.cancels import is_kind, of_kind_and_type
 from cerberod.simulator.deribit.exchange import CURRENCIES
-from cerberod.simulator.deribit.money import ACCOUNT_READS, POSITION_READS, coin
+from cerberod.simulator.deribit.money import POSITION_READS, coin
 from cerberod.simulator.deribit.orders import Order, UserTrade
 from cerberod.simulator.deribit.public import KINDS, Call, Method, instrument_of
 from cerberod.simulator.deribit.wire import invalid
 from cerberod.simulator.market import DAY_MS
-
-__all__ = ["ACCOUNT_READS", "ORDER_READS"]
 
 _RECENT_ORDERS_MS = 1_800_000
 _MOST_IDS = 100
