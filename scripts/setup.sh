@@ -82,7 +82,8 @@ make_venv() {
 install() {
     say "Installing $2 from $(basename "$1") (about a minute the first time)"
     # Builds use the pinned tools installed before them: an isolated build would fetch its own, unpinned.
-    "$python" -m pip install --quiet --require-hashes --no-build-isolation --use-pep517 -r "$1" >&2 || fail \
+    # A lock names all there is to install; what is overridden there (pyproject.toml, tool.uv) pip would ask for again.
+    "$python" -m pip install --quiet --require-hashes --no-deps --no-build-isolation --use-pep517 -r "$1" >&2 || fail \
         "pip could not install $2 (see above)." \
         "It needs the network, or settings of pip that name a reachable package index." \
         "Nothing is lost: run the same command again when that is mended."
