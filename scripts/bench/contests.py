@@ -1,6 +1,6 @@
 """Calculations of ours and of the package each is measured against, in one process that takes turns between them.
 
-A process of its own, told its job as one line of JSON on stdin; it tells the milliseconds of each round as one line on
+A process of its own, told each job as one line of JSON on stdin; it tells the milliseconds of each round as one line on
 stdout. Both sides get the same arrays, made here from a fixed seed, and what they return is compared before anything
 is timed: a fast wrong answer is no result.
 """
@@ -249,4 +249,6 @@ def contest(job: Mapping[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.stdout.buffer.write(orjson.dumps(contest(orjson.loads(sys.stdin.readline()))) + b"\n")
+    for line in sys.stdin:
+        sys.stdout.buffer.write(orjson.dumps(contest(orjson.loads(line))) + b"\n")
+        sys.stdout.buffer.flush()

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
-from scripts.bench.processes import BenchFailed, Child, run_job
+from scripts.bench.processes import BenchFailed, Child, Job, run_job
 
 RIVALS = Path(__file__).parent / "rivals"
 EMPTY_S = 30.0
+UNBOUNDED = {"LIMIT_COST_SOFT": "100000000", "LIMIT_COST_HARD": "200000000"}
+"""Settings under which no bot's budget slows what is measured."""
 _SESSIONS = re.compile(rb"^cerberod_sessions(?:\{.*\})? (.+)$", re.MULTILINE)
 
 
@@ -35,7 +37,7 @@ class Effort:
 
 
 FULL = Effort(rounds=5, seconds=1.5, warmup_s=0.3, orders=300, storms=4, audit_records=1_000_000)
-QUICK = Effort(rounds=3, seconds=0.4, warmup_s=0.1, orders=60, storms=2, audit_records=100_000)
+QUICK = Effort(rounds=3, seconds=0.4, warmup_s=0.1, orders=60, storms=2, audit_records=50_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,12 @@ class Bench:
     @cached_property
     def daemon(self) -> Server:
         """The daemon that most rows call."""
-        return self.start_daemon(["-m", "cerberod"], keys=True)
+        return self.start_daemon(["-m", "cerberod"], keys=True, **UNBOUNDED)
+
+    @cached_property
+    def contests(self) -> Job:
+        """Where calculations are timed: one process, for it takes seconds to import what ours are measured against."""
+        return self.stack.enter_context(Job("contests", {}, self.server_core))
 
     @cached_property
     def echo(self) -> Server:

@@ -122,7 +122,7 @@ class Child:
 
 
 class Job:
-    """A process that drives load, does one job, and tells its figures as JSON."""
+    """A process that drives load, does one job, and tells its figures as JSON. Given none, it does what it is asked."""
 
     def __init__(self, module: str, job: Mapping[str, Any], core: int) -> None:
         self._module = module
@@ -134,15 +134,22 @@ class Job:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
             )
+        if job:
+            self._send(orjson.dumps(job))
+
+    def _send(self, line: bytes) -> None:
         assert self.process.stdin is not None
-        self.process.stdin.write(orjson.dumps(job) + b"\n")
+        self.process.stdin.write(line + b"\n")
         self.process.stdin.flush()
+
+    def ask(self, job: Mapping[str, Any]) -> dict[str, Any]:
+        """Have one job of several done, by a process that was given none to begin with."""
+        self._send(orjson.dumps(job))
+        return self.hear()
 
     def tell(self) -> None:
         """Send the word that a job in two parts waits for."""
-        assert self.process.stdin is not None
-        self.process.stdin.write(b"\n")
-        self.process.stdin.flush()
+        self._send(b"")
 
     def hear(self) -> dict[str, Any]:
         """Return the next figures it tells."""

@@ -89,34 +89,45 @@ def _plain(figure: Figure | None) -> dict[str, float] | None:
 
 
 def comparison(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
-    """Tell for each result of both runs what became of it.
+    """Tell for each result of both runs what became of it, and which results are of one run only.
 
     The ratio is compared where there is one, because it depends least on the machine and on what else ran on it. Worse
-    means by more than a tenth, and outside the range of the old measurements.
+    means by more than a tenth, and outside the range of the old measurements. An earlier run may be of an earlier form
+    of this file: what it did not yet tell is taken for false.
     """
-    before = {(entry["row"], entry["what"]): entry for entry in old["results"]}
-    rows: list[Sequence[str]] = [("row", "what", "measure", "before", "now", "change", "verdict")]
-    for entry in new["results"]:
-        earlier = before.get((entry["row"], entry["what"]))
-        if earlier is None:
-            continue
-        measure = "ratio" if entry["ratio"] and earlier["ratio"] else "ours"
-        was, now = earlier[measure], entry[measure]
-        change = (now["median"] - was["median"]) / abs(was["median"]) if was["median"] else 0.0
-        doubtful = earlier["doubtful"] or entry["doubtful"]
-        rows.append(
-            (
-                entry["row"],
-                entry["what"],
-                measure,
-                _number(was["median"]),
-                _number(now["median"]),
-                f"{change:+.0%}",
-                "?" if doubtful else _verdict(was, now["median"], change, more_is_better=entry["more_is_better"]),
-            )
-        )
-    heading = "" if _same_machine(old, new) else "The earlier run was on another machine or another Python.\n"
-    return heading + (_aligned(rows) if len(rows) > 1 else "Nothing was measured in both runs.")
+    before, now = _by_name(old), _by_name(new)
+    both = [name for name in now if name in before]
+    lines = [] if _same_machine(old, new) else ["The earlier run was on another machine or another Python."]
+    if both:
+        headings = ("row", "what", "measure", "before", "now", "change", "verdict")
+        lines.append(_aligned([headings, *(_compared(before[name], now[name]) for name in both)]))
+    else:
+        lines.append("Nothing was measured in both runs.")
+    for told, names in (("Measured earlier only", before.keys() - now), ("Measured now only", now.keys() - before)):
+        if names:
+            lines.append(f"{told}: " + "; ".join(f"{row}, {what}" for row, what in sorted(names)))
+    return "\n".join(lines)
+
+
+def _by_name(run: Mapping[str, Any]) -> dict[tuple[str, str], Mapping[str, Any]]:
+    return {(entry["row"], entry["what"]): entry for entry in run.get("results", ())}
+
+
+def _compared(earlier: Mapping[str, Any], entry: Mapping[str, Any]) -> Sequence[str]:
+    measure = "ratio" if entry.get("ratio") and earlier.get("ratio") else "ours"
+    was, now = earlier[measure], entry[measure]
+    change = (now["median"] - was["median"]) / abs(was["median"]) if was["median"] else 0.0
+    doubtful = earlier.get("doubtful", False) or entry.get("doubtful", False)
+    more_is_better = entry.get("more_is_better", False)
+    return (
+        entry["row"],
+        entry["what"],
+        measure,
+        _number(was["median"]),
+        _number(now["median"]),
+        f"{change:+.0%}",
+        "?" if doubtful else _verdict(was, now["median"], change, more_is_better=more_is_better),
+    )
 
 
 def _verdict(was: Mapping[str, float], now: float, change: float, *, more_is_better: bool) -> str:
@@ -126,4 +137,4 @@ def _verdict(was: Mapping[str, float], now: float, change: float, *, more_is_bet
 
 
 def _same_machine(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
-    return all(old["machine"].get(name) == new["machine"].get(name) for name in ("cpu", "cores", "python"))
+    return all(old.get("machine", {}).get(name) == new["machine"].get(name) for name in ("cpu", "cores", "python"))

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from scripts.bench.contests import BARS, EXPIRIES, INDICATORS, LEVELS, POINTS, RETURNS, SERIES, STRIKES
 from scripts.bench.figures import Bound, Goal, Result, result
 from scripts.bench.plan import Bench
-from scripts.bench.processes import run_job
 
 OPTIONS = EXPIRIES * STRIKES
 PAIRS = SERIES * (SERIES - 1) // 2
@@ -15,7 +14,7 @@ def _measured(bench: Bench, name: str, rival: str) -> tuple[list[float], tuple[s
     """Return milliseconds of both sides, round by round, and the share of the work that the rival did."""
     seconds = bench.effort.seconds / 10.0
     job = {"contest": name, "rounds": bench.effort.rounds, "seconds": seconds, "warmup_s": bench.effort.warmup_s}
-    told = run_job("contests", job, bench.server_core)
+    told = bench.contests.ask(job)
     return told["ours"], (rival, told["rival"]), told["share"]
 
 

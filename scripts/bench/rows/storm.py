@@ -18,7 +18,7 @@ def storm(bench: Bench) -> Iterator[Result]:
     """The slowest hundredth of a good client's pings, in quiet and in the storm."""
     server = bench.start_daemon(["-m", "cerberod"], keys=False)
     job = server.job(
-        "latency", "session.ping", pause_s=PAUSE_S, seconds=max(3.0, 4 * bench.effort.seconds), warmup_s=0.0
+        "latency", "session.ping", pause_s=PAUSE_S, seconds=max(2.0, 4 * bench.effort.seconds), warmup_s=0.0
     )
     quiet: list[float] = []
     stormy: list[float] = []

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from statistics import median
 
 from scripts.bench.figures import Bound, Goal, Result, result
-from scripts.bench.plan import RIVALS, Bench, Server
+from scripts.bench.plan import RIVALS, UNBOUNDED, Bench, Server
 from scripts.bench.venue import INSTRUMENT
 
 READ = "deribit.get_index_price"
@@ -49,8 +49,8 @@ def read(bench: Bench) -> Iterator[Result]:
 
 def write(bench: Bench) -> Iterator[Result]:
     """Time that journal and audit add to an order, as its caller sees it."""
-    recorded = bench.start_daemon(["-m", "cerberod"], keys=True)
-    unrecorded = bench.start_daemon([str(RIVALS / "unrecorded.py")], keys=True)
+    recorded = bench.start_daemon(["-m", "cerberod"], keys=True, **UNBOUNDED)
+    unrecorded = bench.start_daemon([str(RIVALS / "unrecorded.py")], keys=True, **UNBOUNDED)
     for server in (recorded, unrecorded):
         _learn_limits(bench, server)
 
