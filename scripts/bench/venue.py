@@ -13,6 +13,8 @@ import orjson
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
+from scripts.bench.chain import rows
+
 INSTRUMENT = "BTC-PERPETUAL"
 _HEARTBEAT_S = 5
 _FAST = {"burst": 1_000_000, "rate": 1_000_000}
@@ -38,6 +40,7 @@ _ANSWERS: dict[str, Any] = {
         "scope": "account:read connection mainaccount trade:read_write",
         "token_type": "bearer",
     },
+    "public/get_book_summary_by_currency": rows(),
     "public/get_index_price": {"index_price": 61_234.56, "estimated_delivery_price": 61_230.11},
     "public/get_instrument": {
         "instrument_name": INSTRUMENT,

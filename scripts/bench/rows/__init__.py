@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from scripts.bench.figures import Result
 from scripts.bench.plan import Bench
-from scripts.bench.rows import analytics, audit, calls, hammered, processes, storm, venue
+from scripts.bench.rows import analytics, audit, calls, chains, hammered, processes, storm, venue
 
 Row = Callable[[Bench], Iterable[Result]]
 
@@ -21,6 +21,7 @@ ROWS: Mapping[str, Row] = {
     "options": analytics.options,
     "indicators": analytics.indicators,
     "series": analytics.series,
+    "chains": chains.chains,
     "hammered": hammered.hammered,
 }
 """In the order of the table; the names are those of `--only`."""
