@@ -9,6 +9,8 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import orjson
+
 from cerberod import __version__
 from cerberod.console import cell, pairs, table
 from cerberod.rpc.describe import openrpc
@@ -90,7 +92,8 @@ def _sample(schema: Schema, schemas: Schema) -> str:
     resolved = _resolved(schema, schemas)
     for choices in ("examples", "enum"):
         if resolved.get(choices):
-            return cell(resolved[choices][0])
+            first = resolved[choices][0]
+            return orjson.dumps(first).decode() if isinstance(first, list | dict) else cell(first)
     what = kind(schema, schemas, null=False)
     return "10" if what == "decimal" else what.split()[0].upper()
 

@@ -77,7 +77,7 @@ THIRD_PARTIES: dict[str, set[str]] = {
     "console": {"orjson"},
     "arguments": {"orjson"},
     "grammar": set(),
-    "reference": set(),
+    "reference": {"orjson"},
 }
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "managers", "misc"}
 

@@ -91,7 +91,17 @@ class Leg(Params):
 class GetLegPrices(Params):
     """A package and its price."""
 
-    legs: list[Leg] = Field(min_length=2, max_length=20, description="The legs, each instrument once.")
+    legs: list[Leg] = Field(
+        min_length=2,
+        max_length=20,
+        description="The legs, each instrument once.",
+        examples=[
+            [
+                {"instrument_name": "BTC-25DEC26", "side": "buy", "amount": "10"},
+                {"instrument_name": "BTC-PERPETUAL", "side": "sell", "amount": "10"},
+            ]
+        ],
+    )
     price: Quantity = Field(
         description="Price of one package: what bought legs cost less what sold legs bring; may be zero or below."
     )

@@ -51,7 +51,10 @@ class SimulatePortfolio(Params):
 
     currency: Currency = Field(description=CURRENCY)
     simulated_positions: list[SimulatedPosition] = Field(
-        min_length=1, max_length=200, description="The positions, each instrument once."
+        min_length=1,
+        max_length=200,
+        description="The positions, each instrument once.",
+        examples=[[{"instrument_name": "BTC-PERPETUAL", "size": "-1000"}]],
     )
     add_positions: bool = Field(
         default=True, description="Add them to the positions held now; false looks at them alone."

@@ -4,13 +4,13 @@ from datetime import datetime
 from typing import Literal
 
 from anyio.lowlevel import checkpoint
-from pydantic import Field, ValidationInfo, field_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
 from cerberod.rpc.call import Call
 from cerberod.rpc.registry import Deadline, Params, Result, method
 from cerberod.venues.deribit.client import Deribit
 from cerberod.venues.deribit.history import RESOLUTIONS, fetch_candles, milliseconds
+from cerberod.venues.deribit.methods.windows import Window
 from cerberod.venues.deribit.methods.words import (
     CURRENCY,
     INSTRUMENT_NAME,
@@ -22,7 +22,6 @@ from cerberod.venues.deribit.methods.words import (
 )
 from cerberod.venues.deribit.wire import market as wire
 from cerberod.venues.deribit.wire.market import Candle, Expiration, Instrument, OrderBook, Ticker
-from cerberod.venues.instants import Instant
 
 AS_OF = "When the venue answered, by its own stamp of the answer; what it tells of may be older."
 
@@ -156,22 +155,12 @@ async def get_index_price(call: Call, params: GetIndexPrice) -> IndexPrice:
     )
 
 
-class GetHistorical(OfInstrument):
-    """Which bars."""
+class GetHistorical(OfInstrument, Window):
+    """Bars that open within a window."""
 
-    start: Instant = Field(description="No bar that opened before this, ISO 8601 with zone.")
-    end: Instant = Field(description="No bar that opens after this, ISO 8601 with zone; later than `start`.")
     resolution: Literal["1", "3", "5", "10", "15", "30", "60", "120", "180", "360", "720", "1D"] = Field(
         description="Length of a bar in minutes, or 1D."
     )
-
-    @field_validator("end")
-    @classmethod
-    def _after_start(cls, end: datetime, info: ValidationInfo) -> datetime:
-        start = info.data.get("start")
-        if start is not None and end <= start:
-            raise PydanticCustomError("window", "later than start")
-        return end
 
 
 class Historical(Result):

@@ -11,7 +11,7 @@ from cerberod.rpc.registry import Deadline, Params, Result, method
 from cerberod.venues.deribit import continued, past, tape
 from cerberod.venues.deribit.client import Deribit
 from cerberod.venues.deribit.history import milliseconds
-from cerberod.venues.deribit.methods.series import Window
+from cerberod.venues.deribit.methods.windows import OpenWindow, Window
 from cerberod.venues.deribit.methods.words import (
     CURRENCY,
     INSTRUMENT_NAME,
@@ -20,14 +20,12 @@ from cerberod.venues.deribit.methods.words import (
     InstrumentName,
     KindName,
     OrderId,
-    after_start,
     alone,
     one_scope,
 )
 from cerberod.venues.deribit.wire.orders import Order
 from cerberod.venues.deribit.wire.past import LogEntry, PastTrade, log_entry
 from cerberod.venues.deribit.wire.requests import given
-from cerberod.venues.instants import Instant
 
 AS_OF = "When the venue answered, by its own stamp of the answer; what it tells of may be older."
 PAGES = "How many requests they cost."
@@ -98,22 +96,13 @@ async def get_order_history(call: Call, params: GetOrderHistory) -> OrderHistory
     )
 
 
-class GetTradeHistory(OfScope):
+class GetTradeHistory(OfScope, OpenWindow):
     """Which fills: of an instrument, of a currency, or of one order."""
 
     order_id: OrderId | None = Field(
         default=None, description="All fills of this order; then nothing else is given but `count`."
     )
-    start: Instant | None = Field(
-        default=None, description="Nothing before this, ISO 8601 with zone; the latest fills when left out."
-    )
-    end: Instant | None = Field(default=None, description="Nothing after this, ISO 8601 with zone; now when left out.")
     count: int = Field(default=100, ge=1, le=tape.MOST, description="Most fills to return.")
-
-    @field_validator("end")
-    @classmethod
-    def _after_start(cls, end: datetime | None, info: ValidationInfo) -> datetime | None:
-        return after_start(end, info)
 
     @model_validator(mode="after")
     def _one_scope(self) -> Self:

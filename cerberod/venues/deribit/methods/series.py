@@ -17,6 +17,7 @@ from cerberod.venues.deribit.dvol import RESOLUTIONS, fetch_dvol
 from cerberod.venues.deribit.errors import VENUE
 from cerberod.venues.deribit.funding import fetch_funding, missing_hours
 from cerberod.venues.deribit.history import milliseconds
+from cerberod.venues.deribit.methods.windows import OpenWindow, Window
 from cerberod.venues.deribit.methods.words import (
     CURRENCY,
     INSTRUMENT_NAME,
@@ -26,7 +27,6 @@ from cerberod.venues.deribit.methods.words import (
     InstrumentName,
     KindName,
     PerpetualName,
-    after_start,
     alone,
     one_scope,
 )
@@ -34,7 +34,6 @@ from cerberod.venues.deribit.wire import market, series
 from cerberod.venues.deribit.wire.requests import given
 from cerberod.venues.deribit.wire.series import FundingHour, Settlement, VolatilityPoint
 from cerberod.venues.deribit.wire.tape import PublicTrade, public_trade
-from cerberod.venues.instants import Instant
 
 AS_OF = "When the venue answered, by its own stamp of the answer; what it tells of may be older."
 PAGES = "How many requests they cost."
@@ -44,19 +43,7 @@ FUNDING_PERIODS = 3 * 365
 Continuation = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.=+/-]{1,200}$")]
 
 
-class Window(Params):
-    """A stretch of time."""
-
-    start: Instant = Field(description="Nothing before this, ISO 8601 with zone.")
-    end: Instant = Field(description="Nothing after this, ISO 8601 with zone; later than `start`.")
-
-    @field_validator("end")
-    @classmethod
-    def _after_start(cls, end: datetime, info: ValidationInfo) -> datetime | None:
-        return after_start(end, info)
-
-
-class GetLastTrades(Params):
+class GetLastTrades(OpenWindow):
     """Which trades: of an instrument, or of a currency."""
 
     currency: CurrencyOrAny | None = Field(default=None, description=CURRENCY + " Or `instrument_name`, never both.")
@@ -64,21 +51,12 @@ class GetLastTrades(Params):
     instrument_name: InstrumentName | None = Field(
         default=None, description=INSTRUMENT_NAME + " Then neither `currency` nor `kind` is given."
     )
-    start: Instant | None = Field(
-        default=None, description="Nothing before this, ISO 8601 with zone; the latest trades when left out."
-    )
-    end: Instant | None = Field(default=None, description="Nothing after this, ISO 8601 with zone; now when left out.")
     count: int = Field(default=100, ge=1, le=tape.MOST, description="Most trades to return.")
 
     @field_validator("instrument_name")
     @classmethod
     def _alone(cls, name: str | None, info: ValidationInfo) -> str | None:
         return alone(name, info)
-
-    @field_validator("end")
-    @classmethod
-    def _after_start(cls, end: datetime | None, info: ValidationInfo) -> datetime | None:
-        return after_start(end, info)
 
     @model_validator(mode="after")
     def _one_scope(self) -> Self:
@@ -132,19 +110,10 @@ def _window_ms(params: GetLastTrades) -> tuple[int | None, int | None]:
     return None if start is None else milliseconds(start), None if end is None else milliseconds(end)
 
 
-class GetFundingRate(Params):
+class GetFundingRate(OpenWindow):
     """Which perpetual, and over which window besides now."""
 
     instrument_name: PerpetualName = Field(description="The perpetual, for example BTC-PERPETUAL.")
-    start: Instant | None = Field(
-        default=None, description="Sum up what was paid from here on, ISO 8601 with zone. Goes with `end`."
-    )
-    end: Instant | None = Field(default=None, description="Up to here; later than `start`.")
-
-    @field_validator("end")
-    @classmethod
-    def _after_start(cls, end: datetime | None, info: ValidationInfo) -> datetime | None:
-        return after_start(end, info)
 
     @model_validator(mode="after")
     def _both(self) -> Self:
@@ -177,8 +146,8 @@ class FundingRate(Result):
 async def get_funding_rate(call: Call, params: GetFundingRate) -> FundingRate:
     """Return what a perpetual pays now, and in all over a window.
 
-    Deribit pays funding continuously: a rate for 8 hours held for one second pays 1/28800 of it. The hours themselves
-    are in `get_funding_history`.
+    `start` and `end` go together. Deribit pays funding continuously: a rate for 8 hours held for one second pays
+    1/28800 of it. The hours themselves are in `get_funding_history`.
     """
     deribit = call.use(Deribit)
     answer = await deribit.read("public/ticker", {"instrument_name": params.instrument_name})
@@ -249,7 +218,7 @@ SETTLEMENTS_PAGE = 1000
 """Most settlements of one answer."""
 
 
-class GetSettlements(Params):
+class GetSettlements(OpenWindow):
     """Which settlements: of an instrument, or of a currency."""
 
     currency: Currency | None = Field(default=None, description=CURRENCY + " Or `instrument_name`, never both.")
@@ -259,17 +228,10 @@ class GetSettlements(Params):
     type: Literal["settlement", "delivery", "bankruptcy"] | None = Field(
         default=None, description="Only these; all types when left out."
     )
-    start: Instant | None = Field(default=None, description="Nothing before this, ISO 8601 with zone.")
-    end: Instant | None = Field(default=None, description="Nothing after this, ISO 8601 with zone; now when left out.")
     count: int = Field(default=100, ge=1, le=5000, description="Most settlements to return, the newest of them.")
     continuation: Continuation | None = Field(
         default=None, description="What an earlier answer gave: goes on with older ones, all else unchanged."
     )
-
-    @field_validator("end")
-    @classmethod
-    def _after_start(cls, end: datetime | None, info: ValidationInfo) -> datetime | None:
-        return after_start(end, info)
 
     @model_validator(mode="after")
     def _one_scope(self) -> Self:

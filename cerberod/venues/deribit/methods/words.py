@@ -1,6 +1,5 @@
 """Parameters that several methods share, in Deribit's own words."""
 
-from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, ValidationInfo
@@ -27,14 +26,6 @@ def alone(name: str | None, info: ValidationInfo) -> str | None:
     if name is not None and (info.data.get("currency") or info.data.get("kind")):
         raise PydanticCustomError("scope", "given without currency and kind, which the instrument already decides")
     return name
-
-
-def after_start(end: datetime | None, info: ValidationInfo) -> datetime | None:
-    """Refuse a window that ends before it begins."""
-    start = info.data.get("start")
-    if end is not None and start is not None and end <= start:
-        raise PydanticCustomError("window", "later than start")
-    return end
 
 
 def one_scope(instrument_name: str | None, currency: str | None) -> None:
