@@ -233,7 +233,7 @@ async def test_a_day_on_which_the_venues_clock_jumps(desk: Desk) -> None:
             if RECIPES[recipe].is_cancel:
                 assert reply["outcome"] == CONFIRMED
                 continue
-            assert (reply["outcome"], [reason["field"] for reason in reply["reasons"]]) == ("denied", ["clock"])
+            assert (reply["outcome"], [reason["field"] for reason in reply["reasons"]]) == ("denied", ["clock"]), recipe
             assert desk.received(asked) == 0
             assert desk.journaled(asked.intent) is None
             assert [record["outcome"] for record in desk.audited(intent=asked.intent)] == ["denied"]
@@ -446,4 +446,4 @@ async def lose_the_reply(desk: Desk, trouble: Trouble, asked: Asked) -> None:
             return
         assert trouble.harm is Harm.HOLD, reply
         check_reply(asked.method, reply)
-        assert reply["result"]["outcome"] == CONFIRMED
+        assert reply["result"]["outcome"] == CONFIRMED, reply

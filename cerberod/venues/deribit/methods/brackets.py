@@ -136,6 +136,8 @@ async def place_bracket_order(call: Call, params: PlaceBracketOrder) -> Plan[Bra
     """
     deribit = call.use(Deribit)
     account = deribit.account
+    if objection := await deribit.clock_objection():
+        return denied(account, Reason(field="clock", rule=objection))
     instrument = await instrument_of(deribit, params.instrument_name)
     if instrument is None:
         return denied(account, not_listed(deribit, params.instrument_name))

@@ -151,6 +151,8 @@ async def place_combo_order(call: Call, params: PlaceComboOrder) -> Plan[ComboOu
     """
     deribit = call.use(Deribit)
     key = deribit.account
+    if unsteady := await deribit.clock_objection():
+        return denied(key, Reason(field="clock", rule=unsteady))
     with _step("legs"):
         instruments, reasons = await _legs(deribit, params)
     if reasons:

@@ -160,6 +160,8 @@ async def place_order(call: Call, params: PlaceOrder) -> Plan[OrderOutcome]:
     """
     deribit = call.use(Deribit)
     account = deribit.account
+    if objection := await deribit.clock_objection():
+        return denied(account, Reason(field="clock", rule=objection))
     instrument = await instrument_of(deribit, params.instrument_name)
     if instrument is None:
         return denied(account, not_listed(deribit, params.instrument_name))

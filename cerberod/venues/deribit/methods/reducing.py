@@ -150,6 +150,8 @@ async def _reduce(
     """Prepare the order against the position: the other side, at most its size."""
     deribit = call.use(Deribit)
     account, name = deribit.account, params.instrument_name
+    if objection := await deribit.clock_objection():
+        return denied(account, Reason(field="clock", rule=objection))
     instrument = await instrument_of(deribit, name)
     if instrument is None:
         return denied(account, not_listed(deribit, name))
