@@ -163,3 +163,28 @@ async def test_two_chains_stand_together(tmp_path: Path) -> None:
         assert await summary(raw) == ROWS
         assert await raw.result("public/get_book_summary_by_currency", currency="ETH", kind="option") == [eth]
         assert await raw.result("public/get_time") == TIME_MS + 7
+
+
+async def test_a_recording_sets_the_level_of_the_volatility_index(raw: RawDeribit) -> None:
+    window = {"start_timestamp": TIME_MS - 60_000, "end_timestamp": TIME_MS, "resolution": "60"}
+    data = (await raw.result("public/get_volatility_index_data", currency="BTC", **window))["data"]
+    # At the money in 30 days: the 25SEP26 strikes tell 41.21.
+    assert data[-1][4] == pytest.approx(1.03 * 41.21, rel=0.03)
+
+
+async def test_other_kinds_beside_a_recording(raw: RawDeribit) -> None:
+    spread = next(n for n in await raw.result("public/get_combo_ids", currency="BTC") if n.endswith("25SEP26_PERP"))
+    assert (await raw.result("public/ticker", instrument_name=spread))["best_bid_price"] > 0
+    straddle = await raw.result(
+        "private/create_combo",
+        trades=[
+            {"instrument_name": CALL, "amount": 1, "direction": "buy"},
+            {"instrument_name": PUT, "amount": 1, "direction": "buy"},
+        ],
+    )
+    rows = await raw.result("public/get_book_summary_by_instrument", instrument_name=straddle["id"])
+    assert rows[0]["mark_price"] == pytest.approx(ROWS[1]["mark_price"] + ROWS[2]["mark_price"], abs=1e-8)
+    linear = await raw.result("public/get_book_summary_by_currency", currency="USDC", kind="option")
+    assert {row["base_currency"] for row in linear} == {"BTC", "ETH", "SOL", "XRP"}
+    trades = await raw.result("public/get_last_trades_by_currency", currency="BTC", kind="option")
+    assert trades == {"trades": [], "has_more": False}

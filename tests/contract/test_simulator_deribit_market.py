@@ -189,3 +189,15 @@ async def test_the_usdc_currency_selects_linear_contracts_only(raw: RawDeribit) 
     assert {i["kind"] for i in linear} == {"future", "option", "spot"}
     everything = await raw.result("public/get_instruments")
     assert everything == await raw.result("public/get_instruments", currency="any")
+
+
+async def test_a_book_by_the_number_of_its_instrument(raw: RawDeribit) -> None:
+    instrument = await raw.result("public/get_instrument", instrument_name="ETH-PERPETUAL")
+    by_number = await raw.result(
+        "public/get_order_book_by_instrument_id", instrument_id=instrument["instrument_id"], depth=5
+    )
+    assert by_number == await raw.result("public/get_order_book", instrument_name="ETH-PERPETUAL", depth=5)
+    error = await raw.error("public/get_order_book_by_instrument_id", instrument_id=1)
+    assert error["data"] == {"reason": "instrument not found", "param": "instrument_id"}
+    listed = await raw.result("public/get_instruments", currency="any")
+    assert len({i["instrument_id"] for i in listed}) == len(listed)

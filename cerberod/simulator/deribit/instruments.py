@@ -196,7 +196,7 @@ class Instrument:
 
     @property
     def instrument_id(self) -> int:
-        return key_of("instrument", self.name) % 900_000 + 100_000
+        return key_of("instrument", self.name) % 2_000_000_000 + 100_000
 
     def _steps(self) -> list[dict[str, float]]:
         if self.grid.threshold is None or self.grid.coarse is None:

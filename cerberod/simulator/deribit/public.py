@@ -160,10 +160,22 @@ def ticker(call: Call) -> dict[str, Any]:
 
 
 def get_order_book(call: Call) -> dict[str, Any]:
+    return views.order_book(call.exchange, instrument_of(call), _depth(call))
+
+
+def _depth(call: Call) -> int:
     depth = call.params.integer("depth", 5)
     if depth not in _DEPTHS:
         raise invalid("depth", "invalid value")
-    return views.order_book(call.exchange, instrument_of(call), depth)
+    return depth
+
+
+def get_order_book_by_instrument_id(call: Call) -> dict[str, Any]:
+    wanted = call.params.required_integer("instrument_id")
+    found = next((i for i in call.exchange.catalogue.live().values() if i.instrument_id == wanted), None)
+    if found is None:
+        raise invalid("instrument_id", "instrument not found")
+    return views.order_book(call.exchange, found, _depth(call))
 
 
 def get_book_summary_by_currency(call: Call) -> list[dict[str, Any]]:
@@ -230,6 +242,7 @@ METHODS: Final[dict[str, Method]] = {
     "public/get_currencies": get_currencies,
     "public/ticker": ticker,
     "public/get_order_book": get_order_book,
+    "public/get_order_book_by_instrument_id": get_order_book_by_instrument_id,
     "public/get_book_summary_by_currency": get_book_summary_by_currency,
     "public/get_book_summary_by_instrument": get_book_summary_by_instrument,
     "public/get_index_price": get_index_price,

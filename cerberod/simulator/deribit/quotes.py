@@ -116,7 +116,7 @@ class Quotes:
         """Return how far the recording's volatility at the money, 30 days out, lies from the model's."""
         month = np.array([_MONTH_MS / YEAR_MS])
         model = float(self._market.volatility(chain.currency, chain.time_ms, month, np.zeros(1))[0])
-        return at_the_money_pct(chain, _MONTH_MS) / (100.0 * model)
+        return (at_the_money_pct(chain, _MONTH_MS) or 100.0 * model) / (100.0 * model)
 
     # Marks
 
@@ -275,11 +275,14 @@ def _forwards_by_expiry(chain: Chain) -> dict[int, float]:
 
 
 def at_the_money_pct(chain: Chain, tenor_ms: int) -> float:
-    """Return the recording's volatility at the money for a tenor, in percent: total variance, linear in time."""
+    """Return the recording's volatility at the money for a tenor, in percent; 0 if it tells none.
+
+    Between expiries total variance is linear in time.
+    """
     nearest: dict[int, tuple[float, float]] = {}
     for name, row in chain.rows.items():
         parsed = parse_option_name(name)
-        if parsed is not None and row["mark_iv"] > 0:
+        if parsed is not None and parsed[2] > 0 and row["mark_iv"] > 0:
             distance = abs(math.log(parsed[2] / row["underlying_price"]))
             nearest[parsed[1]] = min(nearest.get(parsed[1], (math.inf, 0.0)), (distance, row["mark_iv"]))
     tenors = sorted(nearest)

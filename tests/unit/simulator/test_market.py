@@ -104,6 +104,36 @@ def test_an_anchor_sets_the_level_and_a_move_jumps_from_its_moment_on() -> None:
     assert market.index("BTC", NOW_MS) == 78_617.31
 
 
+def test_moments_far_apart_are_those_asked_one_by_one() -> None:
+    market = Market(7)
+    market.move("ETH", NOW_MS - 3 * DAY_MS, 1.2)
+    times = NOW_MS - np.array([0, 1, 400, 3, 2]) * DAY_MS + 12_345
+    assert market.index_at("ETH", times).tolist() == [market.index("ETH", t) for t in times.tolist()]
+    assert market.perpetual_at("ETH", times).tolist() == [market.perpetual("ETH", t) for t in times.tolist()]
+    expiries = np.full(len(times), NOW_MS + 90 * DAY_MS)
+    alone = [float(market.forward("ETH", t, expiries[:1])[0]) for t in times.tolist()]
+    assert market.forward_at("ETH", times, expiries).tolist() == alone
+
+
+def test_the_volatility_index_is_a_little_above_the_surface_and_moves_slowly() -> None:
+    market = Market(7)
+    times = NOW_MS - np.arange(0, 60 * DAY_MS, 60_000)[::-1]
+    index = market.volatility_index("BTC", times)
+    surface = 100.0 * market.volatility("BTC", times.astype(np.float64), np.full(len(times), 30 / 365), np.zeros(1))
+    ratio = index / surface
+    assert 1.0 < ratio.min() < ratio.max() < 1.06
+    assert np.abs(np.diff(index)).max() < 0.2
+    assert np.ptp(index) > 2.0
+
+
+def test_funding_rates_are_the_funding_of_each_moment() -> None:
+    market = Market(7)
+    times = NOW_MS - np.arange(50) * 3_600_000
+    assert np.round(market.funding_rates("BTC", times), 8).tolist() == [
+        market.funding("BTC", t).current for t in times.tolist()
+    ]
+
+
 def test_volume_of_a_day_is_about_its_mean() -> None:
     day = Market(7).volume_usd_at_knots("BTC", NOW_KNOT - 2_879, NOW_KNOT)
     assert day.min() >= 0.0

@@ -28,6 +28,15 @@ def test_a_path_read_densely_agrees_with_any_smaller_window_of_it() -> None:
         assert np.array_equal(path.knots(first, last), dense[first - 1_000_000 : last - 1_000_000 + 1])
 
 
+def test_knots_far_apart_are_those_of_the_dense_path() -> None:
+    path = BrownianPath(key_of("p"))
+    dense = path.knots(1_000_000, 1_004_000)
+    wanted = np.array([1_003_999, 1_000_000, 1_000_001, 1_002_048, 1_000_000])
+    assert np.array_equal(path.points(wanted), dense[wanted - 1_000_000])
+    years_apart = np.array([0, 50_000_000, 100_000_000])
+    assert path.points(years_apart).tolist() == [float(path.knots(n, n)[0]) for n in years_apart.tolist()]
+
+
 def test_between_knots_the_path_is_a_straight_line() -> None:
     path = BrownianPath(key_of("p"))
     low, high = path.knots(70_000_000, 70_000_001)
