@@ -110,7 +110,7 @@ class Vps:
         self.remote, self.author, self.clone = folder / "remote.git", folder / "author", folder / "clone"
         self.bin = folder / "bin"
         self._commits = 0
-        self.port, self.http_port = _free_port(), _free_port()
+        self.port, self.http_port = free_port(), free_port()
         self._make_remote()
         self._put("systemctl", SYSTEMCTL)
         self.git("clone", "--quiet", str(self.remote), str(self.clone), cwd=folder)
@@ -248,7 +248,8 @@ class Vps:
                 os.kill(int(pid.read_text()), signal.SIGKILL)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nobody listens on at this moment."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
