@@ -169,3 +169,17 @@ async def test_refusals(day: TradingDay) -> None:
     ]
     for params, code, param in cases:
         assert await day.refused("private/buy", **params) == (code, param), params
+
+
+async def test_channels_tell_a_combo_s_fill_and_those_of_its_legs(day: TradingDay) -> None:
+    combo = await spread(day)
+    wanted = ["user.combo_trades.option_combo.BTC.raw", "user.trades.option.BTC.raw", "user.portfolio.btc"]
+    assert await day.call("private/subscribe", channels=[*wanted, "user.portfolio.xyz"]) == wanted
+    placed = await day.buy(combo["id"], amount=0.1, type="market")
+    told: dict[str, list[Any]] = {name: [] for name in wanted}
+    for frame in day.raw.notifications:
+        told[frame["params"]["channel"]].append(frame["params"]["data"])
+    assert told[wanted[0]] == [placed["trades"]]
+    assert [trade for data in told[wanted[1]] for trade in data] == placed["trades"][0]["legs"]
+    assert told[wanted[2]][-1]["currency"] == "BTC"
+    assert told[wanted[2]][-1]["balance"] == (await day.summary())["balance"]

@@ -434,3 +434,5 @@ class Exchange:
     def tell(self, instrument: Instrument, orders: list[Order], trades: list[UserTrade]) -> None:
         if self.listener is not None and (orders or trades):
             self.listener(instrument, [replace(order) for order in orders], trades)
+            for leg in (leg for trade in trades for leg in trade.legs):
+                self.listener(leg.instrument, [], [leg])

@@ -145,15 +145,17 @@ class Ledger:
         fees = leg_fees(contracts, amounts, prices, [Decimal(repr(m.index)) for m in marks], buys, taker)
         trade_id, sequence = self._numbering.trade_id(combo)
         tags: dict[str, object] = {"combo_id": combo.name, "combo_trade_id": trade_id}
-        told: list[dict[str, object]] = []
+        done: list[UserTrade] = []
         for leg, amount, price, leg_mark, buy, charged in zip(legs, amounts, prices, marks, buys, fees, strict=True):
             side, leg_order = (Side.BUY if buy else Side.SELL), self._numbering.order_id(leg)
-            told.append(self._leg(order, leg_order, leg, side, amount, price, leg_mark, taker, tags, charged).fields)
+            done.append(self._leg(order, leg_order, leg, side, amount, price, leg_mark, taker, tags, charged))
+        told = [trade.fields for trade in done]
         fields = self._common(order, combo, order.side, fill.amount, fill.price, mark, taker, trade_id, sequence)
         fields |= {"fee": 0.0, "profit_loss": None, "legs": told}
         public = [{key: leg[key] for key in _PUBLIC if key in leg} for leg in told]
         self._print(combo, fill.price, fill.amount, fill.taker_side is Side.BUY, sequence, {"legs": public})
-        trade = UserTrade(order.order_id, order.account, combo, self._quotes.now_ms(), sequence, fields)
+        now_ms = self._quotes.now_ms()
+        trade = UserTrade(order.order_id, order.account, combo, now_ms, sequence, fields, tuple(done))
         self.trades.append(trade)
         return trade
 

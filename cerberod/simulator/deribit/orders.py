@@ -289,6 +289,8 @@ class UserTrade:
     time_ms: int
     sequence: int
     fields: dict[str, object]
+    legs: tuple["UserTrade", ...] = ()
+    """Of a combo's trade, the trades of its legs."""
 
 
 @dataclass

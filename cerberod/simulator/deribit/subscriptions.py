@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from cerberod.simulator.deribit import views
+from cerberod.simulator.deribit.cancels import is_kind
 from cerberod.simulator.deribit.exchange import CURRENCIES, Exchange
 from cerberod.simulator.deribit.instruments import Instrument
-from cerberod.simulator.deribit.money import position_record
+from cerberod.simulator.deribit.money import account_record, position_record
 from cerberod.simulator.deribit.orders import Order, UserTrade
 from cerberod.simulator.deribit.params import Params
 from cerberod.simulator.deribit.public import KINDS, index_names
@@ -56,9 +57,15 @@ def parse_channel(name: str, exchange: Exchange) -> Channel | None:
             return Channel(name, "quote", target)
         case ["deribit_price_index", target] if target in index_names():
             return Channel(name, "index", target)
-        case ["user", "orders" | "trades" | "changes" as topic, target, interval] if interval in _INTERVALS:
+        case ["user", "portfolio", target] if target.upper() in (*CURRENCIES, "ANY"):
+            return Channel(name, "user.portfolio", target.upper())
+        case ["user", "orders" | "trades" | "changes" | "combo_trades" as topic, target, interval] if (
+            interval in _INTERVALS
+        ):
             return Channel(name, f"user.{topic}", target, raw=interval == "raw") if target in live else None
-        case ["user", "orders" | "trades" | "changes" as topic, kind, currency, interval] if interval in _INTERVALS:
+        case ["user", "orders" | "trades" | "changes" | "combo_trades" as topic, kind, currency, interval] if (
+            interval in _INTERVALS
+        ):
             if kind in KINDS and currency in (*CURRENCIES, "any"):
                 return Channel(name, f"user.{topic}", f"{kind}.{currency}", raw=interval == "raw")
     return None
@@ -165,11 +172,19 @@ class Subscriptions:
     def tell(self, exchange: Exchange, instrument: Instrument, orders: list[Order], trades: list[UserTrade]) -> None:
         """Say what became of the user's own orders."""
         for channel in self._channels.values():
+            if channel.topic == "user.portfolio":
+                if channel.target in ("ANY", instrument.currency):
+                    self._portfolio(channel, exchange, instrument.currency)
+                continue
             if not channel.topic.startswith("user.") or not _concerns(channel.target, instrument):
                 continue
-            if channel.topic == "user.orders":
+            if channel.topic == "user.combo_trades":
+                packages = [trade.fields for trade in trades if trade.legs]
+                if packages:
+                    self._say(channel, packages)
+            elif channel.topic == "user.orders":
                 records = [order.record() for order in orders]
-                for data in records if channel.raw else [records]:
+                for data in records if channel.raw else [records] if records else []:
                     self._say(channel, data)
             elif channel.topic == "user.trades":
                 if trades:
@@ -187,6 +202,11 @@ class Subscriptions:
                     },
                 )
 
+    def _portfolio(self, channel: Channel, exchange: Exchange, currency: str) -> None:
+        """Say what an account is worth after whatever happened in its currency."""
+        record = account_record(exchange, currency)
+        self._say(channel, {name: value for name, value in record.items() if name not in ("limits", "fees")})
+
 
 def _names(params: Params) -> list[str]:
     names = params.raw.get("channels")
@@ -199,7 +219,7 @@ def _concerns(target: str, instrument: Instrument) -> bool:
     kind, _, currency = target.partition(".")
     if not currency:
         return target == instrument.name
-    return kind in ("any", instrument.kind) and currency in ("any", instrument.currency)
+    return is_kind(kind, instrument) and currency in ("any", instrument.currency)
 
 
 def _index(exchange: Exchange, name: str) -> dict[str, Any]:
