@@ -353,6 +353,16 @@ async def test_usdc_options_are_priced_in_dollars(raw: RawDeribit) -> None:
         intrinsic = max(sign * (row["underlying_price"] - option["strike"]), 0.0)
         assert intrinsic - 1e-4 * row["underlying_price"] <= row["mark_price"] <= intrinsic + 0.3 * option["strike"]
         assert (row["quote_currency"], row["underlying_index"][:4]) == ("USDC", "SYN.")
+    for coin in ("BTC", "XRP"):
+        mine = [i for i in listed if i["base_currency"] == coin and i["option_type"] == "put"]
+        last = max(i["expiration_timestamp"] for i in mine)
+        near = min(
+            (i for i in mine if i["expiration_timestamp"] == last),
+            key=lambda i: abs(i["strike"] - rows[i["instrument_name"]]["underlying_price"]),
+        )
+        ticker = await raw.result("public/ticker", instrument_name=near["instrument_name"])
+        assert ticker["bid_iv"] < ticker["mark_iv"] < ticker["ask_iv"] < 1.5 * ticker["bid_iv"]
+        assert ticker["min_price"] < ticker["best_bid_price"] < ticker["best_ask_price"] < ticker["max_price"]
     nested = await raw.result("public/get_expirations", currency="USDC", kind="option")
     assert list(nested) == ["usdc"]
 

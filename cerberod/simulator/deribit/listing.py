@@ -250,13 +250,13 @@ def inverse_listing(coin: str, now_ms: int, price_at: Callable[[int], float]) ->
 
 
 def linear_listing(coin: str, now_ms: int, price_at: Callable[[int], float]) -> Iterable[Instrument]:
-    """Yield the USDC options of a coin: the next day, two Fridays and two months, half as many strikes."""
+    """Yield the USDC options of a coin: the next day, two Fridays and two months, fewer strikes."""
     expiries = live_expiries(now_ms)
     fridays = [e for e in expiries if _tenor(e) is not _TENORS["day"]]
     months = [e for e in fridays if _tenor(e).period == "month"]
     for expiry_ms in sorted({expiries[0], *fridays[:2], *months[:2]}):
         created_ms = listed_at(expiry_ms)
-        for strike in strikes(expiry_ms, price_at(created_ms), whole=False, spread=2.0):
+        for strike in strikes(expiry_ms, price_at(created_ms), whole=False, spread=1.4):
             for is_call in (True, False):
                 yield linear_option(coin, expiry_ms, strike, is_call, created_ms)
 

@@ -295,8 +295,9 @@ def at_the_money_pct(chain: Chain, tenor_ms: int) -> float:
 
 
 def implied_pct(instrument: Instrument, prices: Sequence[Decimal | None], mark: Mark) -> list[float]:
-    """Return the implied volatility of each coin price in percent, 0.0 where there is no quote or no solution."""
-    dollars = [float(p) * mark.forward if p else 0.0 for p in prices]
+    """Return the implied volatility of each price in percent, 0.0 where there is no quote or no solution."""
+    unit = 1.0 if instrument.linear else mark.forward
+    dollars = [float(p) * unit if p else 0.0 for p in prices]
     found = implied_volatility(dollars, mark.forward, instrument.strike, mark.years, instrument.is_call)
     return [round(100.0 * float(v), 2) for v in found.volatility.filled(0.0)]
 
