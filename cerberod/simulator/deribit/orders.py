@@ -218,7 +218,7 @@ class Order:
 
     def record(self) -> dict[str, object]:
         """Return the order as the venue tells it."""
-        at_market = self.state == "untriggered" and not self.type.priced
+        at_market = (self.type.waits or self.state == "untriggered") and not self.type.priced
         out: dict[str, object] = {
             "order_id": self.order_id,
             "order_state": self.state,
