@@ -57,12 +57,36 @@ BAD_S = 20.0
 """How long things go wrong."""
 AFTER_S = 120.0
 """How long everything may take to become known afterwards; a cancel needs thirty seconds to be believed lost."""
-WIRES = ("private/buy", "private/buy", "private/edit", "private/cancel*", "private/get*", None)
+WIRES = (
+    "private/buy",
+    "private/buy",
+    "private/sell",
+    "private/edit",
+    "private/create_combo",
+    "private/cancel*",
+    "private/get*",
+    None,
+)
+PLACING = {
+    "deribit.place_order",
+    "deribit.place_bracket_order",
+    "deribit.place_combo_order",
+    "deribit.close_position",
+    "deribit.set_stop_loss",
+}
+"""Writes that end as one order with a label of ours."""
+ORDERS = ("private/buy", "private/sell")
 RARE = {Verb.REFUSE, Verb.RATE_LIMIT, Verb.SILENCE}
 """Nothing else can go wrong for a while after one of these."""
 VERBS = [verb for verb in Verb if verb not in (Verb.STATUS, Verb.CLOCK_OFFSET)]
 WEIGHTS = [1 if verb in RARE else 5 for verb in VERBS]
 FINAL = {"confirmed", "rejected"}
+WISHES = (
+    *("place",) * 4,
+    *("trigger", "bracket", "combo", "combo", "stop_loss", "close"),
+    *("edit", "cancel", "cancel_by_label", "cancel_all"),
+)
+BUYING = {"instrument_name": "BTC-PERPETUAL", "side": "buy", "amount": "10"}
 
 
 @dataclass
@@ -84,8 +108,10 @@ class Write:
         """Tell whether a request that the venue received is this write. Mass cancels cannot be told apart."""
         params = request.params
         match self.method:
-            case "deribit.place_order":
-                return request.method == "private/buy" and params["label"] == self.label
+            case method if method in PLACING:
+                return request.method in ORDERS and params["label"] == self.label
+            case "deribit.cancel_by_label":
+                return request.method == "private/cancel_by_label" and params["label"] == self.params["label"]
             case "deribit.edit_order":
                 return request.method == "private/edit" and params["price"] == float(self.params["price"])
             case "deribit.cancel_order":
@@ -134,9 +160,10 @@ class Daemon:
         async with AsyncExitStack() as stack:
             recorder = await stack.enter_async_context(recording(records, clock))
             self.resolver = Resolver(recorder, methods(), self.services, self._tell)
-            placing = Placing(recorder, self.resolver, Guard(), clock, deadline_s=DEADLINE_S, writes_per_account=4)
+            guard = Guard()
+            placing = Placing(recorder, self.resolver, guard, clock, deadline_s=DEADLINE_S, writes_per_account=4)
             self.recorder = recorder
-            self.services[Environment.TESTNET] = Services(Environment.TESTNET, (placing, deribit))
+            self.services[Environment.TESTNET] = Services(Environment.TESTNET, (placing, guard, deribit))
             await stack.enter_async_context(self.group)
             await self.group.start(deribit.run)
             self.group.start_soon(self.resolver.run)
@@ -175,6 +202,7 @@ class Schedule:
         self.venue_side = self.world.environments[HERE]
         self.writes: dict[str, Write] = {}
         self.open_orders: dict[str, list[str]] = {f"bot-{n}": [] for n in range(BOTS)}
+        self.labels: dict[str, str] = {}
         self.edited: set[str] = set()
         self.cancelled: set[str] = set()
         self.daemon: Daemon | None = None
@@ -284,7 +312,7 @@ class Schedule:
         price = f"{1000 + number}"
         free = [order for order in self.open_orders[bot] if order not in self.cancelled]
         editable = [order for order in free if order not in self.edited]
-        what = seeded.choice(("place", "place", "place", "edit", "cancel", "cancel_all"))
+        what = seeded.choice(WISHES)
         if what == "edit" and editable:
             order = seeded.choice(editable)
             self.edited.add(order)
@@ -293,15 +321,51 @@ class Schedule:
             order = seeded.choice(free)
             self.cancelled.add(order)
             write = Write(bot, "deribit.cancel_order", {"order_id": order, **intent})
+        elif what == "cancel_by_label" and free:
+            order = seeded.choice(free)
+            self.cancelled.add(order)
+            write = Write(bot, "deribit.cancel_by_label", {"label": self.labels[order], **intent})
         elif what == "cancel_all" and seeded.random() < 0.3:
             write = Write(bot, "deribit.cancel_all_orders", {"instrument_name": "BTC-PERPETUAL", **intent})
+        elif what in ("trigger", "bracket", "combo", "stop_loss", "close"):
+            write = Write(bot, *self._of_the_rest(what, number, intent))
         else:
             terms = {"type": "market"} if seeded.random() < 0.2 else {"price": price}
-            order_params = {"instrument_name": "BTC-PERPETUAL", "side": "buy", "amount": "10", **terms}
-            write = Write(bot, "deribit.place_order", {**order_params, **intent})
+            write = Write(bot, "deribit.place_order", {**BUYING, **terms, **intent})
         self.writes[write.intent] = write
         mine.append(write)
         return write
+
+    def _of_the_rest(self, what: str, number: int, intent: dict[str, str]) -> tuple[str, dict[str, Any]]:
+        """Think of an order that is more than one: with a trigger, with exits, of two legs, or against a position."""
+        match what:
+            case "trigger":
+                stop = {
+                    "type": "stop_limit",
+                    "trigger": "mark_price",
+                    "trigger_price": "900000",
+                    "price": f"{1000 + number}",
+                }
+                return "deribit.place_order", {**BUYING, **stop, **intent}
+            case "bracket":
+                exits = {"stop_loss": {"trigger_price": "900"}, "take_profit": {"trigger_price": "900000"}}
+                return "deribit.place_bracket_order", {**BUYING, "price": f"{1000 + number}", **exits, **intent}
+            case "combo":
+                live = self.venue_side.exchange.catalogue.live().values()
+                futures = sorted(each.name for each in live if each.kind == "future" and each.coin == "BTC")
+                legs = [
+                    {"instrument_name": name, "side": side, "amount": "10"}
+                    for name, side in zip(self.seeded.sample(futures, 2), ("buy", "sell"), strict=True)
+                ]
+                return "deribit.place_combo_order", {
+                    "legs": legs,
+                    "price": str(self.seeded.choice((-9000, 9000))),
+                    **intent,
+                }
+            case "stop_loss":
+                return "deribit.set_stop_loss", {"instrument_name": "BTC-PERPETUAL", "trigger_price": "1000", **intent}
+            case _:
+                return "deribit.close_position", {"instrument_name": "BTC-PERPETUAL", **intent}
 
     async def _ask(self, write: Write) -> None:
         """Ask once; a daemon that ends meanwhile answers nothing."""
@@ -323,8 +387,10 @@ class Schedule:
                 told.append(outcome.outcome.value)
                 write.label = outcome.client_order_id or write.label
                 order = getattr(outcome, "order", None)
-                if write.method == "deribit.place_order" and order is not None and order.order_state == "open":
+                rests = write.method in ("deribit.place_order", "deribit.place_bracket_order")
+                if rests and order is not None and order.order_state == "open":
                     self.open_orders[write.bot].append(order.order_id)
+                    self.labels[order.order_id] = order.label
             answered.set()
 
         daemon.group.start_soon(ask)
@@ -337,7 +403,7 @@ class Schedule:
 
     def _require_unsent(self, write: Write) -> None:
         """An error reply means that nothing of this write has ever left."""
-        if write.label is None and write.method == "deribit.place_order":
+        if write.label is None and write.method in PLACING:
             return  # its label is not known; the end of the schedule sees to it
         assert not self._sent(write), f"seed {self.seed}: {write} was sent and answered by an error"
 
@@ -379,11 +445,12 @@ class Schedule:
         self.figures.writes += len(self.writes)
 
     def _require_labels(self, where: str) -> None:
-        labels = Counter(order.label for order in self.venue_side.exchange.orders.values())
+        orders = self.venue_side.exchange.orders.values()
+        labels = Counter(order.label for order in orders if not order.trigger_order_id and not order.secondary)
         doubled = [label for label, orders in labels.items() if orders > 1]
         assert not doubled, f"{where}: placed twice {doubled}"
         requests = Counter(
-            request.params["label"] for request in self.venue_side.received.latest if request.method == "private/buy"
+            request.params["label"] for request in self.venue_side.received.latest if request.method in ORDERS
         )
         assert not [label for label, sent in requests.items() if sent > 1], f"{where}: sent twice"
         known = {write.label for write in self.writes.values()}
@@ -409,7 +476,7 @@ class Schedule:
         }, f"{where}: {write} has an answer that the audit has not"
         orders = self.venue_side.exchange.orders
         match write.method:
-            case "deribit.place_order":
+            case method if method in PLACING:
                 done = any(order.label == write.label for order in orders.values())
             case "deribit.edit_order":
                 done = orders[write.params["order_id"]].record()["price"] == float(write.params["price"])
