@@ -162,3 +162,20 @@ def test_nothing_is_lost_the_book_never_crosses_and_queues_are_honest(
         resting = book.resting(name)
         left = resting.remaining if resting is not None else cancelled.get(name, D(0))
         assert filled[name] + left == wanted
+
+
+def test_an_iceberg_shows_its_part_and_hides_the_rest() -> None:
+    book = Book()
+    book.quote([], [])
+    book.submit("ice", "me", Side.BUY, D(25), D(100), Lifetime.GOOD_TIL_CANCELLED, display=D(10))
+    assert book.depth(Side.BUY, 5) == [(D(100), D(10))]
+    fills = book.submit("in", "you", Side.SELL, D(17), D(100), Lifetime.IMMEDIATE_OR_CANCEL)
+    assert [(f.amount, f.hidden) for f in fills] == [(D(10), False), (D(7), True)]
+    assert book.depth(Side.BUY, 5) == [(D(100), D(8))], "it shows again, at most what is left"
+    fills = book.quote([], [(D(99), D(5))])
+    assert [(f.amount, f.hidden, f.price) for f in fills] == [(D(5), False, D(100))]
+    assert book.depth(Side.BUY, 5) == [(D(100), D(3))]
+    book.shrink("ice", D(2))
+    assert book.depth(Side.BUY, 5) == [(D(100), D(2))]
+    assert sum(f.amount for f in book.quote([], [(D(99), D(50))])) == 2
+    assert "ice" not in book
