@@ -272,7 +272,7 @@ def error_in_words(method: str, error: Mapping[str, Any]) -> str:
     data = data if isinstance(data, dict) else {}
     lines = [f"{clean(method)} failed: {cell(error.get('message'))} ({cell(code)})"]
     problems = data.get("problems", [])
-    lines += [f"  {cell(each.get('field'))}: {cell(each.get('rule'))}" for each in problems]
+    lines += [_reason(each) for each in problems]
     untold = data.get("problem_count", len(problems)) - len(problems)
     if untold > 0:
         lines.append(f"  … and {untold} more")

@@ -16,7 +16,7 @@ from tests.readme import document
 from tests.readme.document import ROOT
 from tests.readme.generated import parts
 
-RUN = {"console shell", "console check", "console sim", "text wscat", "python bot", "text tree"}
+RUN = {"console shell", "console chain", "console check", "console sim", "text wscat", "python bot", "text tree"}
 CONTROL = ROOT / "cerberod" / "simulator" / "control.py"
 
 

@@ -5,7 +5,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.request import urlopen
@@ -43,8 +43,15 @@ def _commands(text: str) -> Iterator[Typed]:
         yield Typed(command, shown)
 
 
-def replayed(info: str, folder: Path, settings: Mapping[str, str], addresses: Mapping[str, str]) -> None:
+def replayed(
+    info: str,
+    folder: Path,
+    settings: Mapping[str, str],
+    addresses: Mapping[str, str],
+    differs_from: Callable[[str, str], str | None] | None = None,
+) -> None:
     """Type the commands of all blocks with this info string into one shell; each must print what is shown."""
+    compared = differs_from or alike
     commands = typed(info)
     launcher = folder / "bin" / "cerberod"
     launcher.parent.mkdir()
@@ -66,11 +73,11 @@ def replayed(info: str, folder: Path, settings: Mapping[str, str], addresses: Ma
     outputs = ran.stdout.split(f"{MARK}\n")
     assert len(outputs) == len(commands) + 1, ran.stdout
     for each, output in zip(commands, outputs, strict=False):
-        differs = differs_from(each.shown, output)
+        differs = compared(each.shown, output)
         assert differs is None, f"$ {each.command}\n{differs}"
 
 
-def differs_from(shown: str, output: str) -> str | None:
+def alike(shown: str, output: str) -> str | None:
     """Compare lines; but JSON on one line as JSON, so that what varies in it is told by name."""
     if shown.startswith("{") and "\n" not in shown:
         return json_differs(shown, output)

@@ -170,9 +170,13 @@ def build(coin: str = "BTC", spot: float = 80_000.0) -> list[Row]:
                 }
                 mark = line(row).price() / forward
                 row["mark_price"] = round(mark, 8)
-                row["bid_price"] = round(max(mark * 0.97 // 0.0001, 1) * 0.0001, 4)
-                row["ask_price"] = round((mark * 1.03 // 0.0001 + 2) * 0.0001, 4)
-                row["mid_price"] = round((row["bid_price"] + row["ask_price"]) / 2, 8)
+                tick = 0.0005 if mark > 0.0045 else 0.0001
+                bid, ask = round(mark * 0.98 // tick * tick, 4), round((mark * 1.02 // tick + 2) * tick, 4)
+                row |= {
+                    "bid_price": bid or None,
+                    "ask_price": ask,
+                    "mid_price": round((bid + ask) / 2, 8) if bid else None,
+                }
                 rows.append(row)
     rows[0]["mark_iv"] = 0.0
     rows[-1] |= {"bid_price": None, "mid_price": None}

@@ -55,10 +55,14 @@ class GexPart(Result):
     net_gex: float = Field(description="Of both; positive dampens moves, negative amplifies them.")
 
 
-class GexOfStrike(GexPart):
-    """Gamma exposure of one strike."""
+class OfStrike(Result):
+    """One strike."""
 
     strike: float = Field(description="The strike, quote currency.")
+
+
+class GexOfStrike(GexPart, OfStrike):
+    """Gamma exposure of one strike."""
 
 
 class GexOfExpiry(GexPart, OfExpiry):
@@ -182,10 +186,8 @@ class OpenOfExpiry(Open, OfExpiry):
     notional: float = Field(description="Both, at the spot price, quote currency.")
 
 
-class OpenOfStrike(Open):
+class OpenOfStrike(Open, OfStrike):
     """Open interest of one strike."""
-
-    strike: float = Field(description="The strike, quote currency.")
 
 
 class OpenOfMoneyness(Open):

@@ -33,6 +33,12 @@ class OfExpiry(Result):
     days: float = Field(description=DAYS)
 
 
+class OfTenor(Result):
+    """A constant maturity."""
+
+    days: float = Field(description="The tenor, in days.")
+
+
 class TermChoices(Params):
     """Which tenors to interpolate, and between which to measure the slope."""
 
@@ -61,10 +67,9 @@ class TermExpiry(OfExpiry):
     )
 
 
-class TermTenor(Result):
-    """A constant maturity."""
+class TermTenor(OfTenor):
+    """ATM volatility at a constant maturity."""
 
-    days: float = Field(description="The tenor, in days.")
     iv_pct: float | None = Field(description="Its ATM volatility, percent a year; null with a reason.")
     reason: str | None = Field(description="outside_expiries: no listed expiry on one side of it; else null.")
 
@@ -123,10 +128,9 @@ class SkewExpiry(SkewPoint, OfExpiry):
     reason: str | None = Field(description=f"Why a number is null: {NO_SMILE}; else null.")
 
 
-class SkewTenor(SkewPoint):
+class SkewTenor(SkewPoint, OfTenor):
     """Skew of a constant maturity: each volatility interpolated in total variance."""
 
-    days: float = Field(description="The tenor, in days.")
     reason: str | None = Field(description="outside_expiries: no usable expiry on one side of it; else null.")
 
 
@@ -203,10 +207,9 @@ class WingsExpiry(WingsPoint, OfExpiry):
     reason: str | None = Field(description=f"Why a number is null: {NO_SMILE}; else null.")
 
 
-class WingsTenor(WingsPoint):
+class WingsTenor(WingsPoint, OfTenor):
     """The wings of a constant maturity: each volatility interpolated in total variance."""
 
-    days: float = Field(description="The tenor, in days.")
     reason: str | None = Field(description="outside_expiries: no usable expiry on one side of it; else null.")
 
 
@@ -287,10 +290,9 @@ class MoveExpiry(Move, OfExpiry):
     reason: str | None = Field(description="too_few_strikes or outside_strikes; null when there are numbers.")
 
 
-class MoveHorizon(Move):
-    """The move over a horizon, about the spot price."""
+class MoveHorizon(Move, OfTenor):
+    """The move over a horizon, about the spot price; `days` is its length."""
 
-    days: float = Field(description="The horizon, in days.")
     reason: str | None = Field(description="outside_expiries: no listed expiry on one side of it; else null.")
 
 
