@@ -148,3 +148,69 @@ async def test_frames_have_the_recorded_keys(recorded: Path, simulator: Simulato
     assert set(await said(raw, book)) == set(snapshot)
     await move(simulator, asset="BTC", factor=1.001)
     assert set(await said(raw, book)) == set(change)
+
+
+async def test_the_smaller_market_channels_agree_with_the_methods(simulator: Simulator, raw: RawDeribit) -> None:
+    volatility, expiry, marks, funding, candle = channels = [
+        "deribit_volatility_index.eth_usd",
+        "estimated_expiration_price.btc_usd",
+        "markprice.options.btc_usd",
+        "perpetual.ETH-PERPETUAL.100ms",
+        "chart.trades.BTC-PERPETUAL.60",
+    ]
+    assert await raw.result("public/subscribe", channels=channels) == channels
+    told = await said(raw, volatility)
+    page = await raw.result(
+        "public/get_volatility_index_data",
+        currency="ETH",
+        start_timestamp=told["timestamp"] - 60_000,
+        end_timestamp=told["timestamp"],
+        resolution="60",
+    )
+    assert told == {"index_name": "eth_usd", "volatility": page["data"][-1][4], "timestamp": told["timestamp"]}
+    index = await raw.result("public/get_index_price", index_name="btc_usd")
+    expires = await said(raw, expiry)
+    assert set(expires) == {"price", "seconds", "is_estimated"}
+    assert expires["price"] == index["index_price"]
+    assert (told["timestamp"] // 1_000 + expires["seconds"]) % 86_400 in (8 * 3_600 - 1, 8 * 3_600)
+    rows = {
+        row["instrument_name"]: row
+        for row in await raw.result("public/get_book_summary_by_currency", currency="BTC", kind="option")
+    }
+    options = await said(raw, marks)
+    assert {option["instrument_name"] for option in options} == set(rows)
+    for option in options:
+        row = rows[option["instrument_name"]]
+        assert option["mark_price"] == row["mark_price"]
+        assert option["iv"] == pytest.approx(row["mark_iv"] / 100)  # a fraction here, percent there
+    ticker = await raw.result("public/ticker", instrument_name="ETH-PERPETUAL")
+    interest = await said(raw, funding)
+    assert (interest["interest"], interest["index_price"]) == (ticker["current_funding"], ticker["index_price"])
+    forming = await said(raw, candle)
+    window = {"start_timestamp": forming["tick"], "end_timestamp": told["timestamp"], "resolution": "60"}
+    bars = await raw.result("public/get_tradingview_chart_data", instrument_name=PERPETUAL, **window)
+    assert forming == {"tick": bars["ticks"][-1]} | {
+        name: bars[name][-1] for name in ("open", "high", "low", "close", "volume", "cost")
+    }
+
+
+async def test_trades_of_a_whole_currency(simulator: Simulator, raw: RawDeribit) -> None:
+    channel = "trades.future.BTC.100ms"
+    wanted = [channel, "trades.nothing.BTC.100ms", "trades.future.NOPE.100ms", "deribit_volatility_index.sol_usd"]
+    assert await raw.result("public/subscribe", channels=wanted) == [channel]
+    error = await raw.error("public/subscribe", channels=["trades.future.BTC.raw", "perpetual.BTC-PERPETUAL.raw"])
+    assert error["code"] == 13778
+    now_ms = await raw.result("public/get_time")
+    await move(simulator, time_ms=now_ms + 61_000)
+    trades = await said(raw, channel)
+    assert len({trade["instrument_name"] for trade in trades}) > 5
+    assert [trade["timestamp"] for trade in trades] == sorted(trade["timestamp"] for trade in trades)
+    page = await raw.result(
+        "public/get_last_trades_by_currency_and_time",
+        currency="BTC",
+        kind="future",
+        start_timestamp=trades[0]["timestamp"],
+        end_timestamp=trades[-1]["timestamp"],
+        count=1_000,
+    )
+    assert {trade["trade_id"] for trade in trades} <= {trade["trade_id"] for trade in page["trades"]}

@@ -313,6 +313,16 @@ class Tape:
             await anyio.lowlevel.checkpoint()
         return _columns(pieces, last, step_ms)
 
+    def forming(self, instrument: Instrument, step_ms: int) -> dict[str, Any] | None:
+        """Return the candle that is forming now; None while nothing has traded in it."""
+        now_ms = self._quotes.now_ms()
+        prints = self.between(instrument, now_ms // step_ms * step_ms, now_ms)
+        if not len(prints):
+            return None
+        bars = self._bars(instrument, prints, step_ms)
+        out: dict[str, Any] = {"tick": int(bars.slot[-1]) * step_ms}
+        return out | {name: float(getattr(bars, name)[-1]) for name in bars._fields[1:]}
+
     def _bars(self, instrument: Instrument, prints: Prints, step_ms: int) -> "_Bars":
         """Return the candles that have trades."""
         slot = prints.time_ms // step_ms

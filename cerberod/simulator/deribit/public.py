@@ -19,7 +19,7 @@ VERSION: Final = "1.2.26"
 KINDS: Final = ("future", "option", "spot", "future_combo", "option_combo", "any", "combo")
 INDEX_QUOTES: Final = ("usd", "usdc", "usdt")
 _DEPTHS = (1, 5, 10, 20, 50, 100, 1_000, 10_000)
-_RESOLUTIONS = ("1", "3", "5", "10", "15", "30", "60", "120", "180", "360", "720", "1D")
+RESOLUTIONS: Final = ("1", "3", "5", "10", "15", "30", "60", "120", "180", "360", "720", "1D")
 
 
 @dataclass(frozen=True)
@@ -224,7 +224,7 @@ def get_index_price(call: Call) -> dict[str, float]:
 async def get_tradingview_chart_data(call: Call) -> dict[str, Any]:
     instrument = instrument_of(call)
     start_ms, end_ms = window_of(call)
-    text = call.params.resolution(_RESOLUTIONS)
+    text = call.params.resolution(RESOLUTIONS)
     step_ms = DAY_MS if text == "1D" else int(text) * 60_000
     columns = await call.exchange.tape.candles(instrument, start_ms, end_ms, step_ms)
     return {**columns, "status": "ok" if columns["ticks"] else "no_data"}

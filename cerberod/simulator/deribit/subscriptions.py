@@ -13,10 +13,11 @@ from cerberod.simulator.deribit import views
 from cerberod.simulator.deribit.cancels import is_kind
 from cerberod.simulator.deribit.exchange import CURRENCIES, Exchange
 from cerberod.simulator.deribit.instruments import Instrument
+from cerberod.simulator.deribit.market_channels import Reader, reader_of
 from cerberod.simulator.deribit.money import account_record, position_record
 from cerberod.simulator.deribit.orders import Order, UserTrade
 from cerberod.simulator.deribit.params import Params
-from cerberod.simulator.deribit.public import KINDS, index_names
+from cerberod.simulator.deribit.public import KINDS
 from cerberod.simulator.deribit.trades import since as trades_of
 from cerberod.simulator.deribit.wire import VenueError, invalid, write_notification
 from cerberod.simulator.matching import Side
@@ -42,6 +43,7 @@ class Channel:
     depth: int = 0
     last: Any = field(default=None, repr=False)
     change_id: int = 0
+    reader: Reader | None = None
 
 
 def parse_channel(name: str, exchange: Exchange) -> Channel | None:
@@ -55,8 +57,9 @@ def parse_channel(name: str, exchange: Exchange) -> Channel | None:
             return Channel(name, "grouped", target, depth=int(depth))
         case ["quote", target] if target in live:
             return Channel(name, "quote", target)
-        case ["deribit_price_index", target] if target in index_names():
-            return Channel(name, "index", target)
+        case ["trades", kind, currency, interval] if interval in _INTERVALS:
+            if kind in KINDS and currency in (*CURRENCIES, "any"):
+                return Channel(name, "currency", f"{kind}.{currency}", raw=interval == "raw")
         case ["user", "portfolio", target] if target.upper() in (*CURRENCIES, "ANY"):
             return Channel(name, "user.portfolio", target.upper())
         case ["user", "orders" | "trades" | "changes" | "combo_trades" as topic, target, interval] if (
@@ -68,6 +71,10 @@ def parse_channel(name: str, exchange: Exchange) -> Channel | None:
         ):
             if kind in KINDS and currency in (*CURRENCIES, "any"):
                 return Channel(name, f"user.{topic}", f"{kind}.{currency}", raw=interval == "raw")
+        case _:
+            reader = reader_of(parts, exchange)
+            if reader is not None:
+                return Channel(name, "reading", parts[-1], raw=parts[-1] == "raw", reader=reader)
     return None
 
 
@@ -94,6 +101,8 @@ class Subscriptions:
         if len(self._channels.keys() | {c.name for c in allowed}) > _MOST_CHANNELS:
             raise invalid("channels", f"at most {_MOST_CHANNELS} channels")
         for channel in allowed:
+            if channel.topic in ("trades", "currency"):
+                channel.last = exchange.quotes.now_ms()  # told is what trades from here on
             self._channels.setdefault(channel.name, channel)
         return [channel.name for channel in allowed]
 
@@ -104,8 +113,12 @@ class Subscriptions:
         for channel in list(self._channels.values()):
             if channel.topic.startswith("user."):
                 continue
-            if channel.topic == "index":
-                self._say_if_new(channel, _index(exchange, channel.target))
+            if channel.reader is not None:
+                self._say_if_new(channel, channel.reader(exchange))
+                continue
+            if channel.topic == "currency":
+                kind, _, currency = channel.target.partition(".")
+                self._trades(channel, exchange, exchange.catalogue.select(currency, kind))
                 continue
             instrument = exchange.catalogue.get(channel.target)
             if instrument is None:
@@ -127,24 +140,22 @@ class Subscriptions:
                 shown = ("timestamp", "instrument_name", "change_id", "bids", "asks")
                 self._say_if_new(channel, {name: book[name] for name in shown})
             case "trades":
-                self._trades(channel, exchange, instrument)
+                self._trades(channel, exchange, [instrument])
             case _:
                 self._book(channel, exchange, instrument)
 
-    def _say_if_new(self, channel: Channel, data: dict[str, Any]) -> None:
-        telling = {name: value for name, value in data.items() if name not in ("timestamp", "change_id")}
-        if telling != channel.last:
+    def _say_if_new(self, channel: Channel, data: Any) -> None:
+        telling = [_lasting(row) for row in data] if isinstance(data, list) else data and _lasting(data)
+        if telling and telling != channel.last:
             channel.last = telling
             self._say(channel, data)
 
     def _say(self, channel: Channel, data: Any) -> None:
         self._send(write_notification("subscription", {"channel": channel.name, "data": data}))
 
-    def _trades(self, channel: Channel, exchange: Exchange, instrument: Instrument) -> None:
+    def _trades(self, channel: Channel, exchange: Exchange, instruments: list[Instrument]) -> None:
         now_ms = exchange.quotes.now_ms()
-        if channel.last is None:
-            channel.last = now_ms
-        fresh = trades_of(exchange, instrument, channel.last + 1, now_ms)
+        fresh = trades_of(exchange, instruments, channel.last + 1, now_ms)
         if fresh:
             channel.last = fresh[-1]["timestamp"]
             self._say(channel, fresh)
@@ -222,10 +233,9 @@ def _concerns(target: str, instrument: Instrument) -> bool:
     return is_kind(kind, instrument) and currency in ("any", instrument.currency)
 
 
-def _index(exchange: Exchange, name: str) -> dict[str, Any]:
-    quotes = exchange.quotes
-    price = quotes.index(name.partition("_")[0].upper())
-    return {"index_name": name, "price": price, "timestamp": quotes.moment()}
+def _lasting(data: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what is new in every reading."""
+    return {name: value for name, value in data.items() if name not in ("timestamp", "change_id")}
 
 
 def _changes(before: dict[Any, Any], now: dict[Any, Any]) -> list[list[Any]]:

@@ -55,9 +55,11 @@ def trades_of(instrument: Instrument, prints: Prints) -> list[Trade]:
     return [Trade(instrument, *row) for row in rows]
 
 
-def since(exchange: Exchange, instrument: Instrument, start_ms: int, end_ms: int) -> list[dict[str, Any]]:
+def since(exchange: Exchange, instruments: Sequence[Instrument], start_ms: int, end_ms: int) -> list[dict[str, Any]]:
     """Return all trades of a short time, oldest first."""
-    return records(exchange, trades_of(instrument, exchange.tape.between(instrument, start_ms, end_ms)))
+    found = exchange.tape.of_all(instruments, start_ms, end_ms) if start_ms <= end_ms else []
+    trades = [trade for instrument, prints in found for trade in trades_of(instrument, prints)]
+    return records(exchange, sorted(trades, key=lambda trade: (trade.time_ms, trade.number)))
 
 
 def records(exchange: Exchange, trades: Sequence[Trade]) -> list[dict[str, Any]]:
