@@ -6,14 +6,14 @@ status 400.
 - `GET /received?environment=deribit_testnet&method=private/buy` → `{"deribit_testnet": {"count": n, "counts":
   {method: n}, "requests": [{at_ms, method, transport, params}]}}`: every request each environment's server received,
   noted when it had been read and before it had any effect (secrets left out). Both filters are optional; `count` is
-  of all matching requests ever, `requests` holds the latest.
+  of all matching requests ever, `requests` holds the latest. A method of Bybit is its path: `/v5/order/create`.
 - `GET /orders?environment=…` → `{"deribit_testnet": {"orders": [...], "trades": [...]}}`: what the venue knows,
   oldest first.
 - `GET /state` → market time, whether it stands, index prices, open connections.
 - `POST /market` with any of `{"asset": "BTC", "factor": 1.05, "advance_s": 60, "time_ms": …, "run": true}`: multiply an
   index from now on (all assets if none is named), move time on, jump to a moment, or let a standing clock run.
 - `POST /drop` with `{"environment": "deribit_testnet"}` (or none, for all) → `{"dropped": n}`: cut the WebSockets
-  now, as a broken network would.
+  (Bybit's HTTP connections) now, as a broken network would.
 - `POST /faults` with a rule → `{"id": n}`: from now on matching requests go wrong. A rule is `verb` and, all optional,
   `environment`, `method` (`private/buy`, or `private/*` for all that begin so), `nth` (the first of the matching
   requests that goes wrong, 1) and `times` (how many from there on; all until lifted). The verbs:
@@ -24,7 +24,7 @@ status 400.
   - `error` with `code`: the venue's own error, without effect unless `"effect": true`
   - `status` with `status`: an HTTP error, to HTTP requests and (in a rule without method) WebSocket handshakes
   - `silence`: no effect, and nothing is said on that connection any more, heartbeats included, until it ends
-  - `rate_limit`: too_many_requests (10028), and the session is ended
+  - `rate_limit`: too many requests (Deribit's 10028, and the session is ended; Bybit's 10006 with a reset time)
   - `clock_offset` with `ms`: the clock of all simulated venues is so far off, in stamps and deadlines, until lifted
 - `GET /faults` → `{"rules": [...], "held": n}`: the rules, how often each was `seen` and `hit`, and how many
   answers are held back.

@@ -6,7 +6,7 @@ Every public method first runs what is due and brings the books up to the presen
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final
@@ -32,6 +32,7 @@ _MOST_OPEN = 500
 _MOST_OPEN_OPTIONS = 50
 _MOST_CONDITIONAL = 10
 _KEPT_CLOSED = 5_000
+_KEPT_LINKS = 100_000
 
 BookKey = tuple[str, str]
 
@@ -58,6 +59,7 @@ class Exchange:
         self._quoted: dict[BookKey, tuple[int, float]] = {}
         self._instruments: dict[BookKey, Instrument] = {}
         self.orders: dict[str, Order] = {}
+        self._open: dict[str, Order] = {}
         self._links: dict[tuple[bool, str], str] = {}
         self._closed: deque[str] = deque()
         self.protections: dict[str, int] = {}
@@ -115,8 +117,11 @@ class Exchange:
     def place(self, request: OrderRequest) -> Order:
         """Accept a new order; it reaches the book a moment later."""
         order = self.checked(request)
-        self.orders[order.order_id] = order
-        self._links[_link(order.instrument, order.link_id)] = order.order_id
+        self.orders[order.order_id] = self._open[order.order_id] = order
+        if order.link_id:
+            self._links[_link(order.instrument, order.link_id)] = order.order_id
+            while len(self._links) > _KEPT_LINKS:
+                del self._links[next(iter(self._links))]
         self._later(lambda: self._enter(order))
         return order
 
@@ -201,7 +206,7 @@ class Exchange:
         return highest if request.side is Side.BUY else lowest
 
     def _check_room(self, instrument: Instrument, conditional: bool) -> None:
-        mine = [o for o in self.orders.values() if o.open and o.instrument.category == instrument.category]
+        mine = [o for o in self.open_orders() if o.instrument.category == instrument.category]
         if instrument.option:
             if sum(o.instrument.base == instrument.base for o in mine) >= _MOST_OPEN_OPTIONS:
                 raise VenueError(110020, f"Not allowed to have more than {_MOST_OPEN_OPTIONS} active orders")
@@ -296,14 +301,14 @@ class Exchange:
 
     def open_orders(self) -> list[Order]:
         """Return all open orders, oldest first, those not yet processed among them."""
-        return [order for order in self.orders.values() if order.open]
+        return [order for order in self._open.values() if order.open]
 
     # Matching
 
     def adopt(self, order: Order) -> None:
         """Take in an order the venue made itself: a stop of a position."""
         order.seen = True
-        self.orders[order.order_id] = order
+        self.orders[order.order_id] = self._open[order.order_id] = order
 
     def _enter(self, order: Order) -> None:
         order.seen = True
@@ -369,6 +374,7 @@ class Exchange:
             self.events.after_fill(order)
 
     def _remember_closed(self, order: Order) -> None:
+        self._open.pop(order.order_id, None)
         self._closed.append(order.order_id)
         while len(self._closed) > _KEPT_CLOSED:
             self.orders.pop(self._closed.popleft(), None)
@@ -385,8 +391,3 @@ class Exchange:
 
 def _link(instrument: Instrument, link_id: str) -> tuple[bool, str]:
     return instrument.spot, link_id
-
-
-def ended(orders: Iterable[Order]) -> list[Order]:
-    """Return the orders that are closed and were processed."""
-    return [order for order in orders if order.seen and not order.open]

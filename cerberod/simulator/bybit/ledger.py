@@ -142,6 +142,8 @@ class Ledger:
         self._note(entry, "TRADE", i.settle, cash, charged, balance, price, signed, held.size, fee_rate(i, taker))
         if closed:
             row = self.closed.setdefault(order.order_id, ClosedProfit(order, order.created_ms, entry.time_ms))
+            while len(self.closed) > _KEPT:
+                del self.closed[next(iter(self.closed))]
             row.updated_ms, row.fills, row.leverage = entry.time_ms, row.fills + 1, self.account.leverage(i)
             row.closed += closed
             row.entry_value += i.value_of(closed, entry_price)
@@ -202,6 +204,7 @@ class Ledger:
         fields = _blank(entry, exec_type, number_) | {
             "orderType": "UNKNOWN",
             "stopOrderType": "UNKNOWN",
+            "createType": "",
             "feeRate": plain(rate),
             "markPrice": plain(round(price, 8)),
             "execPrice": plain(round(price, 8)),
@@ -221,7 +224,7 @@ class Ledger:
         return _blank(entry, "Trade", number_) | {
             "orderType": "Market" if order.market else "Limit",
             "stopOrderType": order.stop_type or ("" if i.spot else "UNKNOWN"),
-            "createType": "" if i.spot else order.create_type,
+            **({} if i.spot else {"createType": order.create_type}),
             "feeRate": plain(fee_rate(i, taker)),
             "execPrice": plain(price),
             "orderQty": "0" if order.in_quote else plain(order.qty),
@@ -300,7 +303,6 @@ def _blank(entry: _Entry, exec_type: str, number_: int) -> dict[str, Any]:
         "stopOrderType": "",
         "execTime": str(entry.time_ms),
         "feeCurrency": "",
-        "createType": "",
         "feeRate": "",
         "tradeIv": "",
         "blockTradeId": "",
