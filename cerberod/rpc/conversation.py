@@ -41,6 +41,10 @@ def never_now(message: bytes) -> bool:
     return False
 
 
+def _nobody() -> None:
+    """Hear that something was queued."""
+
+
 @dataclass(frozen=True, slots=True)
 class ConversationLimits:
     """Bounds of one connection; every one of them is a setting."""
@@ -79,7 +83,7 @@ class Outbox:
         max_messages: int,
         max_bytes: int,
         send_now: SendNow = never_now,
-        filled: Callable[[], None] = lambda: None,
+        filled: Callable[[], None] = _nobody,
     ) -> None:
         """Make an empty outbox; `filled` is called whenever a message is queued where there was none."""
         self.queued_bytes = 0
@@ -139,6 +143,8 @@ class Outbox:
         self._queue.clear()
         self.queued_bytes = 0
         self._changed.tell()
+        # Whom it served refers to it: a circle would be freed late, when a thousand other sessions have come.
+        self._send_now, self._filled = never_now, _nobody
 
     async def empty(self) -> None:
         """Return once nothing is queued."""
@@ -151,6 +157,7 @@ class _Worker:
 
     def __init__(self) -> None:
         self._message: Message | None = None
+        self._dismissed = False
         self._given = Signal()
 
     def give(self, message: Message) -> None:
@@ -158,9 +165,14 @@ class _Worker:
         self._message = message
         self._given.tell()
 
-    async def taken(self) -> Message:
-        """Wait for a message and take it."""
-        while self._message is None:
+    def dismiss(self) -> None:
+        """Let it end, which leaves less behind than to cancel it."""
+        self._dismissed = True
+        self._given.tell()
+
+    async def taken(self) -> Message | None:
+        """Wait for a message and take it; None when there will be none."""
+        while self._message is None and not self._dismissed:
             await self._given.wait()
         message, self._message = self._message, None
         return message
@@ -209,6 +221,8 @@ class Conversation:
                         await self.finished()
                 finally:  # however it ends: calls that outlive the session must not start others in its group
                     self._group = None
+                    if self._spare is not None:
+                        self._spare.dismiss()
                     self.outbox.close()
                     group.cancel_scope.cancel()
 
@@ -277,12 +291,13 @@ class Conversation:
     async def _work(self, message: Message) -> None:
         """Answer one call, and then the next ones as the spare: to start a task costs more than most calls."""
         worker = _Worker()
-        while True:
-            await self._answer_in_turn(message)
-            if self._spare is not None:
+        given: Message | None = message
+        while given is not None:
+            await self._answer_in_turn(given)
+            if self._spare is not None or self._group is None:
                 return
             self._spare = worker
-            message = await worker.taken()
+            given = await worker.taken()
 
     async def _answer_in_turn(self, message: Message) -> None:
         try:

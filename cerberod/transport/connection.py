@@ -180,6 +180,9 @@ class PeerConnection(ServerConnection):
     def connection_lost(self, exc: Exception | None) -> None:
         self._held = b""
         super().connection_lost(exc)
+        # What refers to itself in a circle is freed late, when a thousand others have come.
+        self._conversation = None
+        self.recv_messages.resume = _nothing
         self._watch.ended(self)
 
     # The handshake's end
@@ -225,3 +228,7 @@ class PeerConnection(ServerConnection):
                             self.protocol.fail(CloseCode.INTERNAL_ERROR, "keepalive ping timeout")
                     taken = self.taken
                     await asyncio.wait([pong], timeout=self.ping_timeout)
+
+
+def _nothing() -> None:
+    """Read on a connection that is gone."""

@@ -37,7 +37,7 @@ class Effort:
 
 
 FULL = Effort(rounds=5, seconds=1.5, warmup_s=0.3, orders=300, storms=4, audit_records=1_000_000)
-QUICK = Effort(rounds=3, seconds=0.4, warmup_s=0.1, orders=60, storms=2, audit_records=50_000)
+QUICK = Effort(rounds=3, seconds=0.4, warmup_s=0.1, orders=60, storms=3, audit_records=50_000)
 
 
 @dataclass(frozen=True, slots=True)

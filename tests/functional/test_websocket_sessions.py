@@ -1,9 +1,11 @@
 """What holds for a WebSocket session once it is open (faults.md 29, 34, 39, 44) and how it ends."""
 
+import gc
 import socket
 import struct
+import weakref
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
@@ -376,6 +378,25 @@ async def test_a_thousand_sessions_opened_and_closed_leave_nothing() -> None:
                     group.start_soon(open_and_close, at.port)
         await until(lambda: at.session_count() == 0)
         assert at.refusals == {}
+
+
+async def test_a_session_that_is_gone_is_freed_at_once() -> None:
+    """Held in a circle of references it would wait for the collector, while a thousand others take memory beside it."""
+    gc.collect()
+    gc.disable()
+    try:
+        async with listener(small_daemon()) as at:
+            async with dial(at.port) as connection:
+                await connection.send(call(1, "test.now"), text=True)
+                await connection.send(SUBTRACT, text=True)
+                await connection.recv()
+                await connection.recv()
+                left: list[Callable[[], object]] = [weakref.ref(ours) for ours, _ in at._sessions]
+                left += [weakref.ref(session.conversation) for _, session in at._sessions if session.conversation]
+                assert len(left) == 2
+            await until(lambda: [gone() for gone in left] == [None, None])
+    finally:
+        gc.enable()
 
 
 async def open_and_close(port: int) -> None:
