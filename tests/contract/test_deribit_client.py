@@ -148,8 +148,12 @@ RESTING = {"instrument_name": "BTC-PERPETUAL", "side": "buy", "amount": "10", "p
 
 
 def test_every_method_is_declared() -> None:
-    assert len(declared.__all__) == 4
-    assert len([method for method in registry if method.namespace == "deribit"]) == 14
+    """A module that declares methods and is not imported by the package would declare them to nobody."""
+    assert declared.__file__ is not None
+    texts = {path.stem: path.read_text() for path in Path(declared.__file__).parent.glob("*.py")}
+    declaring = {name for name, text in texts.items() if "\n@method(" in text or "\n@write(" in text}
+    assert declaring <= {*declared.__all__}
+    assert len([method for method in registry if method.namespace == "deribit"]) >= len(declaring)
 
 
 async def test_it_is_ready_soon_and_says_so(bot: Bot) -> None:

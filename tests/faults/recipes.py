@@ -66,6 +66,11 @@ async def _position(client: Client, instrument: str = "SOL_USDC-PERPETUAL", amou
     assert (placed["outcome"], placed["order"]["order_state"]) == ("confirmed", "filled"), placed
 
 
+async def _clear(client: Client) -> None:
+    """Cancel what earlier days have left: the venue takes only so many orders that wait for a trigger."""
+    assert (await client.call("deribit.cancel_all_orders", {"intent": _intent()}))["outcome"] == "confirmed"
+
+
 def _by_label(orders: Orders, label: str | None) -> bool:
     return any(order["label"] == label for order in orders.values())
 
@@ -75,11 +80,13 @@ async def _place(client: Client) -> Asked:
 
 
 async def _place_trigger(client: Client) -> Asked:
+    await _clear(client)
     trigger = {"type": "take_limit", "trigger": "mark_price", "trigger_price": "1200"}
     return Asked("deribit.place_order", "private/buy", resting() | trigger, _by_label)
 
 
 async def _bracket(client: Client) -> Asked:
+    await _clear(client)
     exits = {"stop_loss": {"trigger_price": "900"}, "take_profit": {"trigger_price": "1900", "price": "1890"}}
     return Asked("deribit.place_bracket_order", "private/buy", resting() | exits, _by_label)
 
@@ -113,12 +120,14 @@ async def _close(client: Client) -> Asked:
 
 
 async def _stop_loss(client: Client) -> Asked:
+    await _clear(client)
     await _position(client)
     params = {"instrument_name": "SOL_USDC-PERPETUAL", "trigger_price": "1", "intent": _intent()}
     return Asked("deribit.set_stop_loss", "private/sell", params, _by_label)
 
 
 async def _take_profit(client: Client) -> Asked:
+    await _clear(client)
     await _position(client)
     params = {"instrument_name": "SOL_USDC-PERPETUAL", "trigger_price": "9999", "price": "9990", "intent": _intent()}
     return Asked("deribit.set_take_profit", "private/sell", params, _by_label)
@@ -136,6 +145,7 @@ async def _edit(client: Client) -> Asked:
 
 
 async def _edit_trigger(client: Client) -> Asked:
+    await _clear(client)
     trigger = {"type": "take_limit", "trigger": "mark_price", "trigger_price": "1200"}
     placed = await client.call("deribit.place_order", resting() | trigger)
     order_id = placed["order"]["order_id"]
@@ -159,6 +169,7 @@ async def _cancel(client: Client) -> Asked:
 
 
 async def _cancel_trigger(client: Client) -> Asked:
+    await _clear(client)
     trigger = {"type": "take_limit", "trigger": "mark_price", "trigger_price": "1200"}
     placed = await client.call("deribit.place_order", resting() | trigger)
     order_id = placed["order"]["order_id"]

@@ -232,7 +232,8 @@ async def _legs(deribit: Deribit, params: PlaceComboOrder) -> tuple[list[Instrum
 
 async def _find(deribit: Deribit, package: Package, currency: str) -> tuple[Combo, Match] | None:
     answer = await deribit.read("public/get_combos", {"currency": currency})
-    return found_in(package, listed(answer.result, "result", combos.combo))
+    listed_ones = listed(answer.result, "result", combos.combo)
+    return found_in(package, sorted(listed_ones, key=lambda each: each.state is not ComboState.ACTIVE))
 
 
 def _making(params: PlaceComboOrder) -> Request:

@@ -147,6 +147,13 @@ async def test_a_combo_that_sleeps_is_asked_for_again() -> None:
         ]
 
 
+async def test_of_two_combos_the_one_that_trades_is_taken() -> None:
+    asleep = combo_of(SPREAD, state="inactive", id="BTC-CS-ASLEEP")
+    async with trading(public__get_combos=[asleep, combo_of(SPREAD)]) as (venue, call, _):
+        assert (await prepared(call)).wire["params"]["instrument_name"] == COMBO
+        assert not venue.asked("private/create_combo")
+
+
 async def test_a_check_makes_no_combo_and_tells_what_would() -> None:
     async with trading("orders.check", public__get_combos=[]) as (venue, call, _):
         plan = await prepared(call)
