@@ -278,6 +278,12 @@ async def test_a_spot_market_order_in_base_coin_fills_whole(bybit: RawBybit) -> 
     assert (fill["side"], fill["feeCurrency"]) == ("Sell", "USDT")
 
 
+async def test_a_spot_market_sale_may_name_its_proceeds(bybit: RawBybit) -> None:
+    row = await bybit.order(**SPOT, side="Sell", orderType="Market", qty="1000", marketUnit="quoteCoin")
+    assert (row["orderStatus"], row["marketUnit"]) == ("PartiallyFilledCanceled", "quoteCoin")
+    assert 999 < float(row["cumExecValue"]) <= 1_000
+
+
 async def test_a_spot_order_locks_what_it_needs(bybit: RawBybit) -> None:
     await bybit.order(**SPOT, side="Sell", orderType="Limit", qty="1.5", price="200000")
     balance = (await bybit.rows("/v5/account/wallet-balance", accountType="UNIFIED", coin="BTC"))[0]["coin"][0]

@@ -135,6 +135,9 @@ async def test_hedge_mode_has_two_rows_and_two_indexes(bybit: RawBybit) -> None:
         ("Sell", "0.01"),
     ]
     assert await bybit.refused(MODE, **PERP, mode=0) == 110024
+    closing = await bybit.order(**(MARKET | {"qty": "0.5"}), side="Sell", positionIdx=1)  # closes, and no more
+    assert closing["cumExecQty"] == "0.01"
+    assert await bybit.refused("/v5/order/create", **MARKET, side="Sell", positionIdx=1) == 110017
     assert await bybit.refused(MODE, category="linear", symbol="BTCPERP", mode=3) == 110029
     assert await bybit.refused(MODE, category="linear", symbol="ETHUSDT", mode=1) == 10001
     resting = {"category": "linear", "symbol": "ETHUSDT", "side": "Buy", "orderType": "Limit"}

@@ -186,8 +186,13 @@ class Exchange:
         return order
 
     def _sized(self, request: OrderRequest) -> Decimal:
-        """Return the quantity: a reduce-only order is cut to what it can reduce, 0 of one means all of it."""
-        if not request.reduce_only or request.instrument.spot:
+        """Return the quantity: a reduce-only order is cut to what it can reduce, 0 of one means all of it.
+
+        In hedge mode the side that closes an index can do nothing else.
+        """
+        closing = Side.SELL if request.position_idx == 1 else Side.BUY
+        reduces = request.reduce_only or (request.position_idx != 0 and request.side is closing)
+        if not reduces or request.instrument.spot:
             return request.qty
         held = self.account.size(request.instrument, request.position_idx)
         if held == 0 or (held > 0) is (request.side is Side.BUY):
@@ -352,16 +357,16 @@ class Exchange:
 
     @staticmethod
     def _affordable(book: Book, order: Order) -> Decimal:
-        """Return how much base coin an amount of quote coin buys, walking up the book."""
-        left, bought = order.qty, ZERO
-        for price, there in book.depth(Side.SELL, 100):
-            if price > order.price:
+        """Return how much base coin an amount of quote coin is, walking along the book."""
+        left, traded, sign = order.qty, ZERO, 1 if order.side is Side.BUY else -1
+        for price, there in book.depth(order.side.opposite, 100):
+            if sign * (price - order.price) > 0:
                 break
             take = min(there, left / price // order.instrument.step * order.instrument.step)
-            bought, left = bought + take, left - take * price
+            traded, left = traded + take, left - take * price
             if take < there:
                 break
-        return bought
+        return traded
 
     def _fill(self, fill: Fill, taker: bool) -> None:
         for order_id, is_taker in ((fill.maker_id, False), (fill.taker_id, True)):

@@ -78,7 +78,7 @@ class Margin:
         left = order.remaining
         if i.spot:
             if order.side is Side.SELL:
-                return i.base, left
+                return i.base, (order.qty - order.value) / order.price if order.in_quote else left
             return i.quote, order.qty - order.value if order.in_quote else left * order.price
         if order.reduce_only or (order.trigger is not None and not order.triggered):
             return i.settle, ZERO

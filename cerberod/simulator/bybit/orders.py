@@ -66,7 +66,7 @@ class Order:
     updated_ms: int
     close_on_trigger: bool = False
     in_quote: bool = False
-    """`qty` is an amount of quote coin: a spot market buy."""
+    """`qty` is an amount of quote coin, of a spot market order."""
     trigger: Trigger | None = None
     protection: Protection = field(default_factory=Protection)
     status: str = "New"

@@ -32,9 +32,7 @@ def order_request(exchange: Exchange, p: Params, category: str) -> OrderRequest:
     if qty is None:
         raise VenueError(PARAMETER, "params error: qty is required")
     reduce_only = p.flag("reduceOnly")
-    in_quote = i.spot and market and side is Side.BUY and _unit(p) == "quoteCoin"
-    if i.spot and market and side is Side.SELL and _unit(p, "baseCoin") == "quoteCoin":
-        raise bad("marketUnit")
+    unit = p.choice("marketUnit", ("baseCoin", "quoteCoin"), "quoteCoin" if side is Side.BUY else "baseCoin")
     trigger = _trigger(exchange, i, p)
     return OrderRequest(
         i,
@@ -43,11 +41,11 @@ def order_request(exchange: Exchange, p: Params, category: str) -> OrderRequest:
         market,
         price=None if market else p.decimal("price"),
         time_in_force=p.choice("timeInForce", TIMES_IN_FORCE, "GTC"),
-        position_idx=_idx(p) if not i.spot else 0,
+        position_idx=0 if i.spot else p.whole("positionIdx", 0) or 0,
         link_id=p.text("orderLinkId"),
         reduce_only=reduce_only and not i.spot,
         close_on_trigger=p.flag("closeOnTrigger"),
-        in_quote=in_quote,
+        in_quote=i.spot and market and unit == "quoteCoin",
         trigger=trigger,
         protection=protection(p, Protection()),
         volatility=p.text("orderIv"),
@@ -55,14 +53,6 @@ def order_request(exchange: Exchange, p: Params, category: str) -> OrderRequest:
         smp_type=p.choice("smpType", _SMP, "None"),
         stop_type="" if trigger is None else "tpslOrder" if p.text("orderFilter") == "tpslOrder" else "Stop",
     )
-
-
-def _unit(p: Params, default: str = "quoteCoin") -> str:
-    return p.choice("marketUnit", ("baseCoin", "quoteCoin"), default)
-
-
-def _idx(p: Params) -> int:
-    return p.whole("positionIdx", 0) or 0
 
 
 def _trigger(exchange: Exchange, i: Instrument, p: Params) -> Trigger | None:
