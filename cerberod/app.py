@@ -196,7 +196,7 @@ async def _serve(daemon: Daemon, sources: Sources, chains: tuple[Path, ...], ann
     views = Views(
         phase=lambda: daemon.phase.value,
         can_record=lambda: daemon.recorder is not None and daemon.recorder.healthy,
-        probes=lambda: [probe_of(venue) for venue in daemon.venues],
+        probes=lambda: [probe_of(venue) for venue in daemon.venues if venue.in_use],
         audit=audit,
         metrics=metrics.render,
     )

@@ -42,16 +42,21 @@ from cerberod.trading.recording import NotRecordable, Recorder, recording
 from cerberod.trading.records import Records, load_or_make_key, open_records
 from cerberod.trading.resolving import Resolver, Tell
 from cerberod.transport.sessions import SessionView
+from cerberod.venues.bybit import methods as bybit_methods
+from cerberod.venues.bybit.client import Bybit
 from cerberod.venues.deribit import methods as deribit_methods
 from cerberod.venues.deribit.client import Deribit
 from cerberod.venues.venue import Venue
 
 log = logging.getLogger("cerberod")
 
-METHOD_MODULES = (introspection, trading_methods, calculation_methods, deribit_methods)
+METHOD_MODULES = (introspection, trading_methods, calculation_methods, deribit_methods, bybit_methods)
 """Importing them declares every method there is."""
 
-VENUES: Mapping[str, Callable[[UpstreamSettings, Limits, Clock], Venue]] = {"deribit": Deribit.configured}
+VENUES: Mapping[str, Callable[[UpstreamSettings, Limits, Clock], Venue]] = {
+    "deribit": Deribit.configured,
+    "bybit": Bybit.configured,
+}
 """How the client of each venue is made from its settings, by the venue's namespace."""
 
 READS_GRACE_S = 1.0

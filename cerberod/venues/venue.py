@@ -14,6 +14,10 @@ class Venue(Protocol):
 
     environment: Environment
 
+    @property
+    def in_use(self) -> bool:
+        """Tell whether its health is anybody's business: it has keys, or it has been asked something."""
+
     async def run(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
         """Do what has to be done all the time, until cancelled; calls may come once it has reported its start."""
 

@@ -272,6 +272,9 @@ def environment(folder: Path) -> dict[str, str]:
         "HTTP_PORT": "0",
         "TESTNET_TOKEN": TOKEN,
         "ADMIN_TOKEN": ADMIN_TOKEN,
+        # Nothing leaves this machine, whatever a test asks of a venue that it did not name.
+        "BYBIT_URL_TESTNET": "http://127.0.0.1:1",
+        "BYBIT_URL_LIVE": "http://127.0.0.1:1",
     }
 
 

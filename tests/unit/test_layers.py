@@ -59,7 +59,7 @@ THIRD_PARTIES: dict[str, set[str]] = {
     "rpc": {"anyio", "jsonrpcserver", "orjson", "pydantic", "pydantic_core"},
     "trading": {"anyio", "orjson", "pydantic", "pydantic_core"},
     "transport": {"aiohttp", "anyio", "orjson", "websockets", "multidict", "yarl"},
-    "venues": {"anyio", "orjson", "pydantic", "pydantic_core", "websockets"},
+    "venues": {"aiohttp", "anyio", "orjson", "pybit", "pydantic", "pydantic_core", "websockets", "yarl"},
     "calculation": {"anyio", "numpy", "pydantic"},
     "simulator": {"aiohttp", "anyio", "numpy", "orjson", "scipy"},
     "lag": {"anyio"},

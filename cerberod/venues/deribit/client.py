@@ -159,6 +159,11 @@ class Deribit:
         """Return Deribit's time in milliseconds since 1970, by its own stamps as soon as there are any."""
         return self._link.venue_ms()
 
+    @property
+    def in_use(self) -> bool:
+        """Tell that its health matters: its connection is kept with or without keys."""
+        return True
+
     async def clock_objection(self) -> str | None:
         """Tell why no order can be stamped in the venue's time now, or None. Raises `VenueDown` without a connection.
 

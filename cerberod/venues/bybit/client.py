@@ -1,0 +1,439 @@
+"""One environment's Bybit over signed HTTP: what is asked, when, how often, and in whose time.
+
+pybit says what a request looks like; it is sent here, once. Reads that failed without harm are asked again within their
+deadline; writes never are. Requests are stamped in the venue's time, because a stamp a second ahead is refused whatever
+the window says.
+"""
+
+import hashlib
+import logging
+import secrets
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import anyio.to_thread
+from anyio.abc import TaskStatus
+
+from cerberod.clock import Clock
+from cerberod.errors import (
+    BadVenueData,
+    ConnectionLost,
+    DeadlinePassed,
+    NoKeys,
+    RpcError,
+    UpstreamError,
+    VenueDown,
+    VenueRefused,
+)
+from cerberod.ids import Environment
+from cerberod.rpc.call import Tally, current_tally
+from cerberod.settings import Limits, Secret, UpstreamSettings
+from cerberod.venues.backoff import Backoff, Chance
+from cerberod.venues.bybit.errors import (
+    READ_AGAIN,
+    TIMESTAMP,
+    TOO_MANY_VISITS,
+    VENUE,
+    Effect,
+    known,
+    refusal,
+)
+from cerberod.venues.bybit.limits import ADDRESS, BAN_S, allowance, allowance_of, group_of
+from cerberod.venues.bybit.wire import envelope
+from cerberod.venues.bybit.wire.envelope import Answer
+from cerberod.venues.coalesce import Coalescer
+from cerberod.venues.credits import Credits
+from cerberod.venues.health import VenueStatus
+from cerberod.venues.venue_time import VenueTime
+
+if TYPE_CHECKING:
+    from cerberod.venues.bybit.sdk import Asked, Endpoints
+    from cerberod.venues.http import HttpAnswer, HttpLink, Marked
+
+__all__ = ["Bybit"]
+
+logger = logging.getLogger("cerberod.venues.bybit")
+
+WINDOW_MS = 5_000
+"""How long after its stamp a request may still be taken by the venue."""
+_RETRIES = 2
+_FIRST_RETRY_S = 0.1
+_OFFSET_TOLD_MS = 500.0
+_PROBE_SHARE = 0.9
+_PRIVATE_AT_MOST = 256
+_NO_EFFECT_STATUS = frozenset({400, 401, 403, 404, 405})
+"""HTTP statuses by which the venue says that a request was not taken."""
+
+
+class Bybit:
+    """One environment's Bybit. Start `run` in a task group; then `read` and `write`."""
+
+    def __init__(
+        self,
+        *,
+        url: str,
+        environment: Environment,
+        api_key: Secret | None,
+        api_secret: Secret | None,
+        clock: Clock,
+        read_deadline_s: float = 10.0,
+        write_deadline_s: float = 15.0,
+        chance: Chance | None = None,
+    ) -> None:
+        """Make a client; nothing is connected yet."""
+        self.environment = environment
+        self._api_key, self._api_secret = api_key, api_secret
+        self._clock = clock
+        self._read_deadline_s = read_deadline_s
+        self._write_deadline_s = write_deadline_s
+        self._chance = chance or secrets.SystemRandom().random
+        self._url = url
+        self._link: HttpLink | None = None
+        self._time = VenueTime()
+        self._coalescer = Coalescer()
+        self._address = Credits(ADDRESS, clock.monotonic())
+        self._credits: dict[tuple[str, str], Credits] = {}
+        self._endpoints: Endpoints | None = None
+        self._latency_ms: float | None = None
+        self._failure: str | None = "not_asked_yet"
+        self._losses = 0
+        self._banned_until = 0.0
+        self._running = False
+        self._alarmed: set[str] = set()
+
+    @classmethod
+    def configured(cls, upstream: UpstreamSettings, limits: Limits, clock: Clock) -> "Bybit":
+        """Make the client that the settings describe."""
+        keys = upstream.credentials or {}
+        return cls(
+            url=upstream.url,
+            environment=upstream.environment,
+            api_key=keys.get("api_key"),
+            api_secret=keys.get("api_secret"),
+            clock=clock,
+            read_deadline_s=limits.read_deadline_s,
+            write_deadline_s=limits.write_deadline_s,
+        )
+
+    # -- who and when --------------------------------------------------------------------------------------------------
+
+    @property
+    def account(self) -> str:
+        """A name for the account our key belongs to, stable and not secret. Raises `NoKeys` without keys."""
+        if self._api_key is None:
+            raise NoKeys(VENUE)
+        return "key-" + hashlib.sha256(b"bybit key" + self._api_key.reveal().encode()).hexdigest()[:16]
+
+    @property
+    def write_valid_ms(self) -> int:
+        """How long after its stamp a write may still be taken by the venue."""
+        return min(WINDOW_MS, round(self._write_deadline_s * 1000))
+
+    @property
+    def offset_ms(self) -> float | None:
+        """Bybit's clock minus ours; None before the first answer."""
+        return self._time.offset_ms(self._clock.monotonic(), self._clock.now_ms())
+
+    @property
+    def clock_is_steady(self) -> bool:
+        """Tell whether the venue's time is known, from a clock that has not jumped a moment ago."""
+        return self._time.steady
+
+    def now(self) -> datetime:
+        """Return our own wall time, as records have it."""
+        return self._clock.now()
+
+    def venue_ms(self) -> int:
+        """Return Bybit's time in milliseconds since 1970, ours until its first answer."""
+        theirs = self._time.now_ms(self._clock.monotonic())
+        return self._clock.now_ms() if theirs is None else theirs
+
+    def alarms_first(self, link_id: str) -> bool:
+        """Tell whether this link id is alarmed about for the first time, so that polling does not fill the log."""
+        first = link_id not in self._alarmed
+        self._alarmed.add(link_id)
+        return first
+
+    async def clock_objection(self) -> str | None:
+        """Tell why no order can be stamped in the venue's time now, or None. Raises `VenueDown`."""
+        for _ in range(3):  # a clock that has jumped is steady again once answers agree
+            if self._time.steady:
+                return None
+            with suppress(BadVenueData, VenueRefused, ConnectionLost):
+                await self.read("get_server_time", urgent=True)
+        if self._time.steady:
+            return None
+        if self.offset_ms is None:
+            return "a known time of the venue; none of its answers has told it yet"
+        return "a steady clock of the venue; it has jumped, and orders wait until its answers agree again"
+
+    @property
+    def in_use(self) -> bool:
+        """Tell whether it has keys or has been asked something; until then nothing is sent to the venue."""
+        return self._api_key is not None or self._link is not None
+
+    # -- life ----------------------------------------------------------------------------------------------------------
+
+    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Learn the venue's time, then wait to be cancelled. With keys, pybit is loaded before the daemon is ready."""
+        self._running = True
+        try:
+            if self._api_key is not None:
+                await self._sdk()
+            task_status.started()
+            if self._api_key is not None:
+                with suppress(RpcError):
+                    await self.read("get_server_time", urgent=True)
+            await anyio.sleep_forever()
+        finally:
+            self._running = False
+
+    async def aclose(self) -> None:
+        """Close the connections. What waits for an answer ends with `ConnectionLost`."""
+        self._running = False
+        if self._link is not None:
+            await self._link.aclose()
+
+    async def probe(self, timeout_s: float) -> VenueStatus:
+        """Ask the venue for a sign of life and return the status after it, within the time given."""
+        try:
+            with anyio.fail_after(timeout_s * _PROBE_SHARE):
+                await self.read("get_server_time", urgent=True)
+        except TimeoutError:
+            return self._unhealthy("no_answer")
+        except RpcError as error:
+            return self._unhealthy(str(error.data.get("reason", "no_usable_answer")))
+        return self.status()
+
+    def status(self) -> VenueStatus:
+        """Tell how this client is, without asking the venue."""
+        now, offset = self._clock.monotonic(), self.offset_ms
+        reason = self._failure
+        healthy = reason is None
+        if healthy and offset is None:
+            reason = "clock_unknown"
+        elif healthy and not self._time.steady:
+            reason = "clock_unstable"
+        elif healthy and offset is not None and abs(offset) > _OFFSET_TOLD_MS:
+            reason = "clock_offset"
+        left = {"address": round(self._address.left(now), 1)}
+        for (path, group), credits in self._credits.items():
+            left[f"{path.removeprefix('/v5/')} {group}"] = round(credits.left(now), 1)
+        return VenueStatus(
+            exchange=VENUE,
+            env=self.environment,
+            healthy=healthy,
+            latency_ms=None if self._latency_ms is None else round(self._latency_ms, 3),
+            reason=reason,
+            connected=healthy,
+            authenticated=healthy and self._api_key is not None,
+            reconnects=self._losses,
+            late_answers=0,
+            offset_ms=None if offset is None else round(offset, 3),
+            credits_left=left,
+        )
+
+    # -- asking --------------------------------------------------------------------------------------------------------
+
+    async def read(self, call: str, *, urgent: bool = False, **params: Any) -> Answer:
+        """Ask a question, named as pybit names it, and return its answer. Equal questions in flight are asked once.
+
+        An urgent one does not wait for credit and is not repeated. Raises `NoKeys`, `VenueDown`, `ConnectionLost`,
+        `DeadlinePassed`, `VenueRefused`, `BadVenueData`.
+        """
+        if not self._running:
+            raise VenueDown(VENUE, "closed")
+        asked = await self._asked(call, params)
+        key = (asked.path, asked.payload, urgent)
+        return await self._coalescer.fetch(key, lambda: self._read(asked, params.get("category"), urgent))
+
+    async def write(self, call: str, params: dict[str, Any], sent: "Marked", *, units: int = 1) -> Answer:
+        """Send a write, once, and return its answer; of a batch, `units` is the number of its orders.
+
+        `sent` is marked just before the first byte. A code that says "already as asked" is an answer like success.
+        Raises what `read` raises; before the mark nothing has left, after it the outcome is the venue's to tell.
+        """
+        asked = await self._asked(call, dict(params))
+        watched = _Watched(sent)
+        category = params.get("category")
+
+        async def attempt() -> Answer:
+            await self._credit(asked, category, units=1 if category == "option" else units)
+            return await self._exchange(asked, category, watched)
+
+        return await self._within(self._write_deadline_s, attempt, watched)
+
+    async def _asked(self, call: str, params: dict[str, Any]) -> "Asked":
+        """Return the request as pybit makes it. Raises `NoKeys` where one is private and there are no keys."""
+        endpoints = await self._sdk()
+        asked: Asked = getattr(endpoints, call)(**params)
+        if asked.private and self._api_key is None:
+            raise NoKeys(VENUE)
+        return asked
+
+    async def _sdk(self) -> "Endpoints":
+        if self._endpoints is not None:
+            return self._endpoints
+        # pybit and an HTTP client take a quarter of a second to import, which daemons that never ask are spared.
+        self._endpoints, self._link = endpoints, _ = await anyio.to_thread.run_sync(self._load)
+        return endpoints
+
+    def _load(self) -> "tuple[Endpoints, HttpLink]":
+        from cerberod.venues.bybit.sdk import Endpoints
+        from cerberod.venues.http import HttpLink
+
+        key = None if self._api_key is None else self._api_key.reveal()
+        return Endpoints(key, self._api_secret), HttpLink(VENUE, self._url)
+
+    async def _read(self, asked: "Asked", category: str | None, urgent: bool) -> Answer:
+        watched = _Watched(None)
+
+        async def attempt() -> Answer:
+            again = Backoff(self._chance, first_s=_FIRST_RETRY_S)
+            while True:
+                try:
+                    await self._credit(asked, category, urgent=urgent)
+                    return await self._exchange(asked, category, watched)
+                except UpstreamError as failure:
+                    if urgent or not self._running or again.failures >= _RETRIES or not _passes(failure):
+                        raise
+                await anyio.sleep(again.next_s())
+
+        return await self._within(self._read_deadline_s, attempt, watched)
+
+    async def _within(self, seconds: float, attempt: Callable[[], Awaitable[Answer]], watched: "_Watched") -> Answer:
+        with anyio.move_on_after(seconds):
+            return await attempt()
+        self._failure = "no_answer"
+        raise DeadlinePassed(VENUE, sent=watched.marked)
+
+    # -- credit --------------------------------------------------------------------------------------------------------
+
+    async def _credit(self, asked: "Asked", category: str | None, *, units: int = 1, urgent: bool = False) -> None:
+        """Take the credit a request costs, waiting for it."""
+        now = self._clock.monotonic()
+        if now < self._banned_until:
+            raise VenueDown(VENUE, "address_banned_for_a_while")
+        pools = [self._address]
+        if asked.private:
+            pools.append(self._pool(asked.path, category))
+        if urgent:
+            for pool in pools:
+                pool.charge(now)
+            return
+        for pool in pools:
+            await self._wait_for(pool)
+        for _ in range(units - 1):  # a batch costs a unit for each order; the next request waits for what that takes
+            pools[-1].charge(self._clock.monotonic())
+
+    async def _wait_for(self, pool: Credits) -> None:
+        wait_s = pool.take(self._clock.monotonic())
+        while wait_s:
+            await anyio.sleep(wait_s)
+            wait_s = pool.take(self._clock.monotonic())
+
+    def _pool(self, path: str, category: str | None) -> Credits:
+        key = (path, group_of(category))
+        if key not in self._credits:
+            self._credits[key] = Credits(allowance(*key), self._clock.monotonic())
+        return self._credits[key]
+
+    def _learn_limit(self, path: str, category: str | None, headers: Any) -> None:
+        size = headers.get("X-Bapi-Limit", "")
+        if not (size.isdigit() and 0 < int(size) < 100_000):
+            return
+        pool, told = self._pool(path, category), allowance_of(int(size))
+        if pool.allowance != told:
+            pool.adopt(told, self._clock.monotonic())
+
+    # -- one exchange --------------------------------------------------------------------------------------------------
+
+    async def _exchange(self, asked: "Asked", category: str | None, watched: "_Watched") -> Answer:
+        assert self._endpoints is not None, "a request was made of them"
+        assert self._link is not None, "it came with them"
+        posts = asked.method == "POST"
+        headers = {"Content-Type": "application/json"} if posts else {}
+        if asked.private:
+            headers |= self._endpoints.sign(asked, self.venue_ms(), self.write_valid_ms if posts else WINDOW_MS)
+        tally = current_tally.get() or Tally()
+        began = self._clock.monotonic()
+        try:
+            answer = await self._link.exchange(
+                asked.method,
+                asked.path,
+                "" if posts else asked.payload,
+                asked.payload.encode() if posts else None,
+                headers,
+                watched,
+            )
+        except (ConnectionLost, VenueDown) as failure:
+            self._losses += isinstance(failure, ConnectionLost)
+            self._failure = str(failure.data["reason"])
+            raise
+        finally:
+            if watched.marked:
+                tally.calls += 1
+                tally.seconds += self._clock.monotonic() - began
+        return self._judge(asked, category, answer, began)
+
+    def _judge(self, asked: "Asked", category: str | None, answer: "HttpAnswer", began: float) -> Answer:
+        """Turn what came back into an answer, or raise what it means."""
+        ended = self._clock.monotonic()
+        if answer.status == 403:
+            # Too many requests from this address, or an address the venue does not serve: asking on makes it worse.
+            self._banned_until = ended + BAN_S
+            self._failure = "address_banned_for_a_while"
+        if answer.status != 200:
+            raise VenueRefused(
+                VENUE,
+                f"http_{answer.status}",
+                "http_status",
+                effect_possible=asked.method == "POST" and answer.status not in _NO_EFFECT_STATUS,
+            )
+        found = envelope.read(answer.body)
+        self._failure = None
+        self._latency_ms = (ended - began) * 1000
+        if found.time_ms is not None:
+            self._time.learn(began, ended, float(found.time_ms), float(found.time_ms))
+        if asked.private:
+            self._learn_limit(asked.path, category, answer.headers)
+        if found.code == TOO_MANY_VISITS:
+            self._pool(asked.path, category).drain(ended)
+        if found.code == TIMESTAMP:
+            self._time.restart()
+        if found.code != 0 and known(found.code).effect is not Effect.DONE:
+            raise refusal(found.code)
+        return found
+
+    def _unhealthy(self, reason: str) -> VenueStatus:
+        status = self.status()
+        return replace(status, healthy=False, connected=False, reason=reason) if status.healthy else status
+
+
+def _passes(failure: UpstreamError) -> bool:
+    """Tell whether a read that failed so is worth asking again."""
+    match failure:
+        case ConnectionLost():
+            return True
+        case VenueRefused():
+            code = failure.venue_code
+            return code.startswith("http_5") or (code.lstrip("-").isdigit() and int(code) in READ_AGAIN)
+        case _:
+            return False
+
+
+class _Watched:
+    """Passes the mark on to whoever prepared the write, and remembers it for the error's own `sent`."""
+
+    def __init__(self, inner: "Marked | None") -> None:
+        self._inner = inner
+        self.marked = False
+
+    def mark(self) -> None:
+        self.marked = True
+        if self._inner is not None:
+            self._inner.mark()

@@ -1,0 +1,5 @@
+"""The RPC surface of Bybit. Importing it declares every `bybit.*` method."""
+
+from cerberod.venues.bybit.methods import market
+
+__all__ = ["market"]

@@ -1,0 +1,1 @@
+"""Bybit's JSON in and out, and nothing else: no socket, no clock."""
