@@ -146,6 +146,21 @@ async def test_greeks_of_positions_add_up(bot: Client) -> None:
     assert short["delta"] == pytest.approx(venue["delta"], abs=2e-3)
 
 
+async def test_a_combo_that_filled_stands_with_its_legs(bot: Client) -> None:
+    found = await bot.call("deribit.get_combos", {**BTC, "state": "active"})
+    combo = next(each for each in found["combos"] if each["combo_id"].split("-")[1] == "FS")
+    name = combo["combo_id"]
+    await market_order(bot, name, "buy", "10")
+    told = (await bot.call("deribit.get_trade_history", BTC))["trades"]
+    whole = next(trade for trade in told if trade["instrument_name"] == name)
+    parts = [trade for trade in told if trade["combo_trade_id"] == whole["trade_id"]] or whole["legs"]
+    assert {part["instrument_name"] for part in parts} == {leg["instrument_name"] for leg in combo["legs"]}
+    signed = sum(Decimal(part["price"]) * (1 if part["direction"] == "buy" else -1) for part in parts)
+    assert signed == Decimal(whole["price"])
+    positions = (await bot.call("deribit.get_positions", BTC))["positions"]
+    assert {each["instrument_name"] for each in positions} == {part["instrument_name"] for part in parts}
+
+
 async def test_margins_are_told_before_anything_is_placed(bot: Client) -> None:
     mark = (await bot.call("deribit.get_ticker", PERPETUAL))["mark_price"]
     told = await bot.call("deribit.get_margins", {**PERPETUAL, "amount": "10000", "price": str(round(mark))})

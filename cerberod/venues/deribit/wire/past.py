@@ -34,6 +34,10 @@ class PastTrade(Trade):
     block_trade_id: str | None = Field(description="The block trade it belongs to; null otherwise.")
     combo_id: str | None = Field(description="The combo it came from; null otherwise.")
     combo_trade_id: str | None = Field(description="The combo's own trade it is a leg of; null otherwise.")
+    legs: list[Trade] = Field(
+        description="Of a combo's fill the fills of its legs where Deribit tells them there, else empty. They may "
+        "stand as fills of their own too, with `combo_trade_id`."
+    )
 
 
 def past_trade(row: Fields) -> PastTrade:
@@ -53,6 +57,7 @@ def past_trade(row: Fields) -> PastTrade:
         block_trade_id=identity(row, "block_trade_id"),
         combo_id=row.text_or_none("combo_id"),
         combo_trade_id=identity(row, "combo_trade_id"),
+        legs=[orders.trade(leg.backed_by(row)) for leg in row.objects("legs") if leg.has("fee")],
     )
 
 

@@ -67,7 +67,7 @@ async def test_an_order_is_found_by_its_label() -> None:
 
 async def test_an_order_that_filled_at_once_is_found_with_its_fills() -> None:
     filled = ORDER | {"order_state": "filled", "filled_amount": 10.0, "average_price": 60000.5}
-    trades = {"trades": [TRADE | {"label": LABEL}, TRADE | {"label": "another"}], "has_more": False}
+    trades = {"trades": [TRADE | {"label": LABEL}, TRADE | {"trade_id": "2", "label": "another"}], "has_more": False}
     async with asking(private__get_order_state_by_label=[filled], private__get_user_trades_by_currency=trades) as (
         _,
         services,

@@ -46,6 +46,17 @@ def test_a_fill_is_told_to_the_last_digit() -> None:
     assert (told.combo_trade_id, told.combo_id, told.underlying_price, told.post_only) == ("7", None, None, False)
 
 
+def test_a_fill_of_a_combo_has_the_fills_of_its_legs() -> None:
+    leg = {"trade_id": "7", "instrument_name": "BTC-27MAY20-9000-C", "direction": "buy", "price": 0.01, "fee": 0.0003}
+    bare = {name: value for name, value in leg.items() if name != "fee"}
+    told = past.past_trade(
+        Fields(TRADE | {"instrument_name": "BTC-CS-27MAY20-8750_9000", "legs": [leg, bare]}, "result")
+    )
+    (only,) = told.legs
+    assert (only.trade_id, only.direction, only.price, only.order_id) == ("7", "buy", Decimal("0.01"), told.order_id)
+    assert past.past_trade(Fields(TRADE, "result")).legs == []
+
+
 @pytest.mark.parametrize("name", ["trade_id", "order_id", "direction", "fee", "timestamp"])
 def test_a_fill_without_what_matters_is_refused(name: str) -> None:
     with pytest.raises(BadVenueData):
