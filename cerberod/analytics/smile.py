@@ -28,6 +28,8 @@ from cerberod.analytics.black import black_delta
 from cerberod.errors import AnalyticsRefused
 
 _BISECTIONS = 60
+_FARTHEST = 600.0
+"""The largest |ln(K/F)| told of a strike that is not listed."""
 
 
 class Interpolation(StrEnum):
@@ -189,7 +191,9 @@ def at_delta(smile: Smile, delta: ArrayLike, *, by: Interpolation = Interpolatio
     undefined = reason != 0
     volatility = np.where(undefined, 1.0, volatility)
     deviation = volatility * np.sqrt(smile.years)
-    strike = smile.forward * np.exp(deviation * (0.5 * deviation - ndtri(target)))
+    # Volatilities of thousands of percent over years lead beyond any price, and beyond what a float can tell.
+    away = np.clip(deviation * (0.5 * deviation - ndtri(target)), -_FARTHEST, _FARTHEST)
+    strike = smile.forward * np.exp(away)
     shape = asked.shape
     return SmilePoints(
         masked(volatility.reshape(shape), undefined.reshape(shape)),

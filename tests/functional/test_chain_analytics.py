@@ -386,3 +386,18 @@ async def test_what_cannot_be_told_is_refused_with_its_rule(world: Served, case:
 async def test_a_base_that_is_not_listed_is_told_with_those_that_are(world: Served) -> None:
     problem = await refused(world, "get_gex", currency="USDC", base="SOLX")
     assert (problem["field"], problem["nearest"]) == ("base", "SOL")
+
+
+@pytest.mark.parametrize(
+    ("venue_code", "asked"),
+    [(11050, 1), (10041, 3)],  # a bad request is not asked again; what passes is, twice
+)
+async def test_a_venue_that_refuses_is_told_as_such(world: Served, venue_code: int, asked: int) -> None:
+    before = world.received()
+    world.simulator.fault(verb="error", code=venue_code, environment=TESTNET, method=SUMMARY, times=asked)
+    async with connected(world.daemon) as client:
+        with pytest.raises(Refused) as refused:
+            await client.call("deribit.get_gex", BTC)
+    assert (refused.value.code, refused.value.data["venue_code"]) == (Code.VENUE_REFUSED, str(venue_code))
+    assert world.received() - before == {SUMMARY: asked}
+    assert (await ask(world, "get_gex", currency="BTC"))["options_used"] == 71

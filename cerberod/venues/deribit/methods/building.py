@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from cerberod.calculation.methods import payoffs as told
-from cerberod.calculation.service import Calculation
 from cerberod.rpc.call import Call
 from cerberod.rpc.registry import Deadline, Params, Result, method
 from cerberod.trading.money import Amount, Price
@@ -23,6 +22,7 @@ from cerberod.venues.deribit.legs import (
     price_of,
     read_legs,
 )
+from cerberod.venues.deribit.methods.listed import calculated
 from cerberod.venues.deribit.methods.words import INSTRUMENT_NAME, InstrumentName
 
 FeeRole = Literal["taker", "maker", "none"]
@@ -117,7 +117,7 @@ async def calculate_spread_payoff(call: Call, params: CalculateSpreadPayoff) -> 
         high=params.high,
         levels=params.levels,
     )
-    found = await call.use(Calculation).run(told.SPREAD_PAYOFF, position)
+    found = await calculated(call, params, told.SPREAD_PAYOFF, position)
     options = [leg for leg, market in zip(priced, markets.legs, strict=True) if market.name.kind.is_option]
     return SpreadPayoff(
         as_of=markets.as_of,

@@ -108,7 +108,7 @@ async def find_by_delta(call: Call, params: FindByDelta) -> FoundByDelta:
             unfit[reason] += 1
     found: list[FoundOption] = []
     if fit:
-        greeks = await value(call, chain, fit)
+        greeks = await value(call, params, chain, fit)
         misses = [abs(delta) - params.delta for delta in greeks.delta]
         for each in chain.expiries:
             here = [at for at, option in enumerate(fit) if option.expiry == each.name]

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from anyio.lowlevel import checkpoint
 from pydantic import Field, StringConstraints, ValidationInfo, field_validator
@@ -12,11 +12,16 @@ from pydantic_core import PydanticCustomError
 from cerberod.calculation.listed.chain import OfListed, asked
 from cerberod.calculation.service import Calculation, Kernel
 from cerberod.clock import from_ms
+from cerberod.errors import BadVenueData, InvalidParams
 from cerberod.rpc.call import Call
 from cerberod.rpc.registry import Params, Result
 from cerberod.venues.deribit.chain import Chain, Dropped, Expiry, Option, Source, fetch_chain, refusal
 from cerberod.venues.deribit.client import Deribit
+from cerberod.venues.deribit.errors import VENUE
 from cerberod.venues.deribit.wire.market import expiry as expiry_of
+
+P = TypeVar("P", bound=Params)
+R = TypeVar("R", bound=Result)
 
 OptionCurrency = Annotated[Literal["BTC", "ETH", "USDC"], Field(examples=["BTC"])]
 Base = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9]{1,10}$"), Field(examples=["SOL"])]
@@ -141,5 +146,15 @@ async def analysed(
         raise refusal(field, "one whose options have a forward and a volatility now")
     await checkpoint()
     taken: OfListed = asked(kernel.params, params, chain.columns(used))
-    found = await call.use(Calculation).run(kernel, taken)
-    return {**origin(chain, used, dropped), **dict(found)}
+    return {**origin(chain, used, dropped), **dict(await calculated(call, params, kernel, taken))}
+
+
+async def calculated(call: Call, params: Params, kernel: Kernel[P, R], taken: P) -> R:
+    """Calculate with what a venue told. What is refused is the caller's to mend only where the caller sent it."""
+    try:
+        return await call.use(Calculation).run(kernel, taken)
+    except InvalidParams as refused:
+        problem = refused.data["problems"][0]
+        if problem["field"].partition(".")[0] in type(params).model_fields:
+            raise
+        raise BadVenueData(VENUE, problem["field"], problem["rule"]) from None

@@ -7,10 +7,10 @@ from anyio.lowlevel import checkpoint
 from pydantic import Field
 
 from cerberod.calculation.listed.greeks import GREEKS, Greeks, GreeksParams
-from cerberod.calculation.service import Calculation
 from cerberod.rpc.call import Call
-from cerberod.rpc.registry import Result
+from cerberod.rpc.registry import Params, Result
 from cerberod.venues.deribit.chain import Chain, Option
+from cerberod.venues.deribit.methods.listed import calculated
 
 PIECE = 200
 """Rows made in one go: a few milliseconds of work."""
@@ -45,14 +45,14 @@ class OptionRow(Result):
     volume: float = Field(description="Volume of 24 hours, coins.")
 
 
-async def value(call: Call, chain: Chain, options: Sequence[Option]) -> Greeks:
+async def value(call: Call, params: Params, chain: Chain, options: Sequence[Option]) -> Greeks:
     """Return greeks and implied volatilities of options that have a volatility, in their order."""
     chained = chain.columns(options)
     coin = [1.0 if chain.linear else forward for forward in chained.forward]
     quotes = [(option.row.bid or 0.0, option.row.ask or 0.0) for option in options]
     bid = [quote[0] * unit for quote, unit in zip(quotes, coin, strict=True)]
     ask = [quote[1] * unit for quote, unit in zip(quotes, coin, strict=True)]
-    return await call.use(Calculation).run(GREEKS, GreeksParams(chain=chained, bid=bid, ask=ask))
+    return await calculated(call, params, GREEKS, GreeksParams(chain=chained, bid=bid, ask=ask))
 
 
 async def rows(chain: Chain, options: Sequence[Option], greeks: Greeks) -> list[OptionRow]:

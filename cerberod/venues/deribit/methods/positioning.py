@@ -49,7 +49,7 @@ async def get_option_chain(call: Call, params: GetOptionChain) -> OptionChain:
         if side in (None, option.is_call) and option.row.open_interest >= params.min_open_interest
     ]
     shown.sort(key=lambda option: (chain.by_expiry[option.expiry].expires_ms, option.strike, not option.is_call))
-    options = await rows(chain, shown, await value(call, chain, shown)) if shown else []
+    options = await rows(chain, shown, await value(call, params, chain, shown)) if shown else []
     return OptionChain(
         **origin(chain, used, dropped),
         price_currency=chain.currency,

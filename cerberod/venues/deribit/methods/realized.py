@@ -17,13 +17,13 @@ from cerberod.calculation.methods.volatility import (
     RealizedVol,
     VolCone,
 )
-from cerberod.calculation.service import Calculation
 from cerberod.rpc.call import Call
 from cerberod.rpc.registry import Deadline, Params, Result, method
 from cerberod.venues.deribit.chain import fetch_chain, refusal
 from cerberod.venues.deribit.client import Deribit
 from cerberod.venues.deribit.history import RESOLUTIONS, fetch_candles, milliseconds
 from cerberod.venues.deribit.methods.levels import DVOL_CURRENCY, DvolCurrency, read_day
+from cerberod.venues.deribit.methods.listed import calculated
 from cerberod.venues.deribit.wire.market import Candle
 
 YEAR_MS = 365 * 86_400_000
@@ -96,14 +96,14 @@ def _columns(bars: Sequence[Candle], estimator: str) -> dict[str, list[float]]:
     return {name: [getattr(bar, name) for bar in bars] for name in wanted}
 
 
-async def atm_at(call: Call, currency: str, tenors: Sequence[float]) -> tuple[datetime, list[smiles.TermTenor]]:
+async def atm_at(call: Call, params: OfBars, tenors: Sequence[float]) -> tuple[datetime, list[smiles.TermTenor]]:
     """Return the ATM volatility at tenors (days), and when the chain was so."""
-    chain = await fetch_chain(call.use(Deribit), currency, None)
+    chain = await fetch_chain(call.use(Deribit), params.currency, None)
     used, _ = chain.valued()
     if not used:
         return chain.as_of, [smiles.TermTenor(days=days, iv_pct=None, reason="outside_expiries") for days in tenors]
     asked = smiles.TermParams(chain=chain.columns(used), tenors_days=list(tenors))
-    return chain.as_of, (await call.use(Calculation).run(smiles.TERM, asked)).tenors
+    return chain.as_of, (await calculated(call, params, smiles.TERM, asked)).tenors
 
 
 class GetRealizedVol(OfBars):
@@ -153,7 +153,7 @@ async def get_realized_vol(call: Call, params: GetRealizedVol) -> RealizedOfCoin
     moves = max(3, round(params.window_days * 86_400_000 / RESOLUTIONS[params.resolution]))
     told, columns = await closed_bars(call, params, moves)
     asked = RealizedVol(estimator=params.estimator, mean_zero=params.mean_zero, **columns)
-    found = await call.use(Calculation).run(REALIZED, asked)
+    found = await calculated(call, params, REALIZED, asked)
     premiums = [await _premium(call, params, each, found.volatility_pct) for each in params.against]
     return RealizedOfCoin(
         **told,
@@ -173,7 +173,7 @@ async def _premium(call: Call, params: GetRealizedVol, against: Against, realize
         reason = None if day.candles else "no_data"
     else:
         tenor = float(params.window_days)
-        as_of, [point] = await atm_at(call, params.currency, [tenor])
+        as_of, [point] = await atm_at(call, params, [tenor])
         implied, reason = point.iv_pct, point.reason
     sign = 1.0 if params.premium == "implied_minus_realized" else -1.0
     return Premium(
@@ -234,11 +234,11 @@ async def get_vol_cone(call: Call, params: GetVolCone) -> ConeOfCoin:
         percentiles=params.percentiles,
         **columns,
     )
-    found = await call.use(Calculation).run(CONE, asked)
+    found = await calculated(call, params, CONE, asked)
     points: list[smiles.TermTenor] | None = None
     chain_as_of: datetime | None = None
     if params.implied:
-        chain_as_of, points = await atm_at(call, params.currency, [float(days) for days in params.windows_days])
+        chain_as_of, points = await atm_at(call, params, [float(days) for days in params.windows_days])
     return ConeOfCoin(
         **told,
         lookback_days=params.lookback_days,

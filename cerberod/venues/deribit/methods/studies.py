@@ -13,6 +13,7 @@ from cerberod.venues.deribit.chain import refusal
 from cerberod.venues.deribit.client import Deribit
 from cerberod.venues.deribit.history import RESOLUTIONS, fetch_candles, milliseconds
 from cerberod.venues.deribit.legs import parse_leg
+from cerberod.venues.deribit.methods.listed import calculated
 from cerberod.venues.deribit.methods.words import INSTRUMENT_NAME, InstrumentName
 from cerberod.venues.deribit.wire import market as wire
 from cerberod.venues.indicators import Indicator, IndicatorLines, bars_before, calculate
@@ -67,7 +68,7 @@ async def get_orderbook_imbalance(call: Call, params: GetImbalance) -> BookImbal
         size=params.size,
         inverse=in_usd,
     )
-    found = await call.use(Calculation).run(told.IMBALANCE, given)
+    found = await calculated(call, params, told.IMBALANCE, given)
     return BookImbalance(
         **dict(found),
         as_of=book.as_of,
