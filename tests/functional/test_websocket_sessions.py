@@ -1,12 +1,13 @@
 """What holds for a WebSocket session once it is open (faults.md 29, 34, 39, 44) and how it ends."""
 
 import gc
+import os
 import socket
 import struct
 import weakref
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 
 import anyio
@@ -264,6 +265,37 @@ async def test_of_a_flood_of_tiny_frames_a_piece_is_parsed_in_a_turn(flood: byte
             turn += 1
             await anyio.lowlevel.checkpoint()
     assert max(frames.values()) <= PIECE // len(flood) + 1
+
+
+async def test_a_good_call_gets_between_the_pieces_of_a_storm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many flood, what is parsed before a good client's answer is the pieces of a few turns of the loop."""
+    pings, floods = 1_000, 20
+    parsed = 0
+    process_event = PeerConnection.process_event
+
+    def counted(self: PeerConnection, event: Event) -> None:
+        nonlocal parsed
+        parsed += 1
+        process_event(self, event)
+
+    monkeypatch.setattr(PeerConnection, "process_event", counted)
+    async with listener(small_daemon()) as at, AsyncExitStack() as stack:
+        good, *flooding = [await stack.enter_async_context(raw_session(at.port)) for _ in range(floods + 1)]
+        await until(lambda: at.session_count() == floods + 1)
+        for peer in flooding:  # all of it is there before the loop has another turn
+            os.write(peer.extra(SocketAttribute.raw_socket).fileno(), frame(b"", first=0x89) * pings)
+        os.write(good.extra(SocketAttribute.raw_socket).fileno(), frame(call(1, "test.now")))
+        assert b'"now"' in await good.receive()
+        assert parsed < pings * floods / 4
+        for peer in flooding:
+            await pongs_from(peer, pings)
+
+
+async def pongs_from(peer: SocketStream, count: int) -> None:
+    """Wait until a flood is answered, which it is in the end."""
+    heard = 0
+    while heard < 2 * count:  # a pong without payload is two bytes
+        heard += len(await peer.receive())
 
 
 async def test_messages_are_taken_in_order_whichever_way_they_come() -> None:
