@@ -101,7 +101,8 @@ class Listing:
         listed = [i for i in perpetuals() if i.currency == currency and i.created_ms < day_ms]
         bases = [f"{coin}_USDC" for coin in LINEAR_COINS] if currency == "USDC" else [currency]
         for base in bases:
-            listed += [i for i in self._dated(base, day_ms - 1) if not i.option or i.expiry_ms == day_ms]
+            dated = self._dated(base, day_ms - 1, only_options_of=day_ms)
+            listed += [i for i in dated if not i.option or i.expiry_ms == day_ms]
         return listed
 
     def expired(self, name: str) -> Instrument | None:
@@ -109,18 +110,22 @@ class Listing:
         parsed = parse_dated_name(name)
         if parsed is None or not HISTORY_START_MS < parsed[1] <= self._time.now_ms():
             return None
-        return next((i for i in self._dated(parsed[0], parsed[1] - 1) if i.name == name), None)
+        base, expiry_ms = parsed
+        return next((i for i in self._dated(base, expiry_ms - 1, only_options_of=expiry_ms) if i.name == name), None)
 
-    def _dated(self, base: str, at_ms: int) -> list[Instrument]:
-        """Return the dated instruments listed at a moment whose names begin with `base`."""
+    def _dated(self, base: str, at_ms: int, only_options_of: int | None = None) -> list[Instrument]:
+        """Return the dated instruments listed at a moment whose names begin with `base`.
+
+        Where one expiry's options are enough, the others need not be made.
+        """
         recorded = self._recorded.get(base)
         if recorded is not None and at_ms >= self._recorded_ms[base]:
             return [i for i in recorded if i.expiry_ms > at_ms]
         if base in INVERSE_COINS:
-            return list(inverse_listing(base, at_ms, self._price_of(base)))
+            return list(inverse_listing(base, at_ms, self._price_of(base), only_options_of))
         coin, _, quote = base.partition("_")
         if coin in LINEAR_COINS and quote == "USDC":
-            return list(linear_listing(coin, at_ms, self._price_of(coin)))
+            return list(linear_listing(coin, at_ms, self._price_of(coin), only_options_of))
         return []
 
     def _price_of(self, coin: str) -> Callable[[int], float]:

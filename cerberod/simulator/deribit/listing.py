@@ -239,22 +239,33 @@ def _round_step(raw: float, whole: bool) -> float:
     return min((o for o in options if not whole or o == int(o)), key=lambda o: abs(o - raw))
 
 
-def inverse_listing(coin: str, now_ms: int, price_at: Callable[[int], float]) -> Iterable[Instrument]:
-    """Yield the dated futures and options of a coin; `price_at` tells the index at a moment."""
+def inverse_listing(
+    coin: str, now_ms: int, price_at: Callable[[int], float], only_options_of: int | None = None
+) -> Iterable[Instrument]:
+    """Yield the dated futures and options of a coin; `price_at` tells the index at a moment.
+
+    Options may be confined to one expiry.
+    """
     for expiry_ms in live_expiries(now_ms):
         created_ms = listed_at(expiry_ms)
         yield future(coin, expiry_ms, created_ms)
+        if only_options_of not in (None, expiry_ms):
+            continue
         for strike in strikes(expiry_ms, price_at(created_ms)):
             for is_call in (True, False):
                 yield option(coin, expiry_ms, strike, is_call, created_ms)
 
 
-def linear_listing(coin: str, now_ms: int, price_at: Callable[[int], float]) -> Iterable[Instrument]:
+def linear_listing(
+    coin: str, now_ms: int, price_at: Callable[[int], float], only_options_of: int | None = None
+) -> Iterable[Instrument]:
     """Yield the USDC options of a coin: the next day, two Fridays and two months, fewer strikes."""
     expiries = live_expiries(now_ms)
     fridays = [e for e in expiries if _tenor(e) is not _TENORS["day"]]
     months = [e for e in fridays if _tenor(e).period == "month"]
     for expiry_ms in sorted({expiries[0], *fridays[:2], *months[:2]}):
+        if only_options_of not in (None, expiry_ms):
+            continue
         created_ms = listed_at(expiry_ms)
         for strike in strikes(expiry_ms, price_at(created_ms), whole=False, spread=1.4):
             for is_call in (True, False):

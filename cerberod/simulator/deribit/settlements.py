@@ -4,10 +4,11 @@ Nothing is stored: the list of any day is made again from the calendar and the m
 today and its continuation read tomorrow fit together. A continuation names the day and the row it goes on from.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+import anyio.lowlevel
 import numpy as np
 
 from cerberod.simulator.deribit.exchange import CURRENCIES, shown_mark
@@ -69,12 +70,12 @@ def _draws(call: Call, instrument: Instrument, time_ms: int) -> list[float]:
     return [float(value) for value in uniform(key, np.arange(5, dtype=np.int64))]
 
 
-def get_last_settlements_by_currency(call: Call) -> dict[str, Any]:
+async def get_last_settlements_by_currency(call: Call) -> dict[str, Any]:
     currency = call.params.currency(CURRENCIES)
-    return _page(call, lambda day_ms: call.exchange.catalogue.settled(currency, day_ms))
+    return await _page(call, lambda day_ms: call.exchange.catalogue.settled(currency, day_ms))
 
 
-def get_last_settlements_by_instrument(call: Call) -> dict[str, Any]:
+async def get_last_settlements_by_instrument(call: Call) -> dict[str, Any]:
     name = call.params.required_text("instrument_name")
     expired = call.exchange.catalogue.expired(name)
     instrument = expired or instrument_of(call)
@@ -83,38 +84,28 @@ def get_last_settlements_by_instrument(call: Call) -> dict[str, Any]:
         alive = instrument.created_ms < day_ms <= instrument.expiry_ms
         return [instrument] if alive and (not instrument.option or day_ms == instrument.expiry_ms) else []
 
-    return _page(call, of_day)
+    return await _page(call, of_day)
 
 
-def _page(call: Call, of_day: Callable[[int], list[Instrument]]) -> dict[str, Any]:
-    """Return a page, newest first, and what continues it: null after the last row."""
+async def _page(call: Call, of_day: Callable[[int], list[Instrument]]) -> dict[str, Any]:
+    """Return a page, newest first, and what continues it: null after the last row. Others run between days."""
     p = call.params
     wanted = p.choice("type", _TYPES)
     count = p.within("count", 20, 1, _MOST_ROWS)
     now_ms = call.exchange.quotes.now_ms()
     latest_ms = settled_at(min(now_ms, p.integer("search_start_timestamp", now_ms) or now_ms))
     day_ms, skip = _read_continuation(call, latest_ms)
-    found: list[_Row] = []
-    if wanted != "bankruptcy":  # nobody goes bankrupt here
-        for row, position in _rows(of_day, day_ms, skip):
-            if wanted in (None, "delivery" if row.delivery else "settlement"):
-                if len(found) == count:
-                    return {"settlements": _told(call, found), "continuation": f"{row.time_ms:x}x{position}"}
-                found.append(row)
-    return {"settlements": _told(call, found), "continuation": None}
-
-
-def _told(call: Call, rows: list[_Row]) -> list[dict[str, Any]]:
-    return [row.record(call) for row in rows]
-
-
-def _rows(of_day: Callable[[int], list[Instrument]], day_ms: int, skip: int) -> Iterator[tuple[_Row, int]]:
-    """Yield rows backward in time, each with its place in its day; `skip` rows of the first day are left out."""
-    while day_ms >= _FIRST_DAY_MS:
-        for position, instrument in enumerate(of_day(day_ms)):
-            if position >= skip:
-                yield _Row(instrument, day_ms), position
+    found: list[dict[str, Any]] = []
+    while day_ms >= _FIRST_DAY_MS and wanted != "bankruptcy":  # nobody goes bankrupt here
+        for position, row in enumerate(_Row(instrument, day_ms) for instrument in of_day(day_ms)):
+            if position < skip or wanted not in (None, "delivery" if row.delivery else "settlement"):
+                continue
+            if len(found) == count:
+                return {"settlements": found, "continuation": f"{day_ms:x}x{position}"}
+            found.append(row.record(call))
         day_ms, skip = day_ms - DAY_MS, 0
+        await anyio.lowlevel.checkpoint()
+    return {"settlements": found, "continuation": None}
 
 
 def _read_continuation(call: Call, latest_ms: int) -> tuple[int, int]:
