@@ -185,7 +185,7 @@ async def test_refusals(clock: ManualClock, raw: RawDeribit) -> None:
             "time_in_force",
         ),
         ({"instrument_name": PERPETUAL, "amount": 10, "price": 50_000, "type": "stop_limit"}, -32602, "trigger"),
-        ({"instrument_name": PERPETUAL, "amount": 10, "price": 50_000, "mmp": True}, 10033, None),
+        ({"instrument_name": PERPETUAL, "amount": 10, "type": "market", "mmp": True}, 11047, None),
         ({"instrument_name": "BTC-1JAN20", "amount": 10, "price": 50_000}, -32602, "instrument_name"),
         ({"instrument_name": PERPETUAL, "amount": 500_000_000, "price": 50_000}, 10009, None),
         (

@@ -219,6 +219,10 @@ async def test_what_an_order_may_be_besides(start_daemon: StartDaemon, simulator
         dollars = await done(bot, "deribit.place_order", **buying, price="60.5", advanced="usd")
         assert dollars["order"]["usd"] == "60.5"
         assert await denied(bot, "deribit.place_order", **{**RESTING, "advanced": "usd"}) == [("advanced", None)]
+        protected = await done(bot, "deribit.place_order", **RESTING, mmp=True)
+        assert protected["order"]["mmp"] is True
+        unprotected = await done(bot, "deribit.edit_order", order_id=protected["order"]["order_id"], mmp=False)
+        assert unprotected["order"]["mmp"] is False
         late = await bot.call("deribit.place_order", {**RESTING, "valid_until": "2026-01-01T00:00:00Z"})
         assert (late["outcome"], late["venue_code"]) == ("rejected", "13888")
         kept_off = {**PERPETUAL, "side": "buy", "amount": "10", "price": "10000000", "post_only": True}

@@ -1,5 +1,6 @@
 """Changing an order that is open: in the book, waiting for a price, or waiting for another order's fill."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cerberod.simulator.deribit import terms, triggers, waiting
@@ -21,7 +22,7 @@ def edit(exchange: "Exchange", order: Order, change: EditRequest) -> tuple[Order
     if not order.open:
         raise VenueError(11044)
     wanted = _edited(order, change)
-    terms.check_request(wanted)
+    terms.check_request(wanted if change.display is not None else replace(wanted, display=None))
     if wanted.amount <= order.filled:
         raise invalid("amount", "must be above the filled amount")
     if not order.resting:
@@ -72,6 +73,7 @@ def _edited(order: Order, change: EditRequest) -> OrderRequest:
         reject_post_only=order.reject_post_only if change.reject_post_only is None else change.reject_post_only,
         reduce_only=order.reduce_only if change.reduce_only is None else change.reduce_only,
         display=order.display if change.display is None else change.display,
+        mmp=order.mmp if change.mmp is None else change.mmp,
         trigger=order.trigger,
         trigger_price=order.trigger_price if change.trigger_price is None else change.trigger_price,
         trigger_offset=order.trigger_offset if change.trigger_offset is None else change.trigger_offset,
@@ -102,5 +104,5 @@ def _edit_waiting(exchange: "Exchange", order: Order, wanted: OrderRequest, chan
 
 def _take_flags(exchange: "Exchange", order: Order, wanted: OrderRequest) -> None:
     order.post_only, order.reject_post_only = wanted.post_only, wanted.reject_post_only
-    order.reduce_only = wanted.reduce_only
+    order.reduce_only, order.mmp = wanted.reduce_only, wanted.mmp
     order.replaced, order.updated_ms = True, exchange.quotes.now_ms()

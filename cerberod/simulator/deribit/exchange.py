@@ -233,6 +233,7 @@ class Exchange:
             oco_ref=lineage.oco_ref,
             secondary=lineage.secondary,
             fill_condition=request.fill_condition if request.link is not None else lineage.fill_condition,
+            mmp=request.mmp,
         )
 
     def register(self, order: Order) -> None:

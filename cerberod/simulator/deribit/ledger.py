@@ -250,7 +250,7 @@ class Ledger:
             "post_only": order.post_only,
             "risk_reducing": order.risk_reducing,
             "api": True,
-            "mmp": False,
+            "mmp": order.mmp,
             "user_id": order.user_id,
         }
         return fields | ({} if order.advanced is None else {"advanced": order.advanced.value})

@@ -96,6 +96,7 @@ class OrderRequest:
     link: Link | None = None
     fill_condition: FillCondition = FillCondition.FIRST_HIT
     others: tuple["OrderRequest", ...] = ()
+    mmp: bool = False
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,7 @@ class EditRequest:
     trigger_price: Decimal | None = None
     trigger_offset: Decimal | None = None
     advanced: Advanced | None = None
+    mmp: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -175,6 +177,7 @@ class Order:
     fill_condition: FillCondition | None = None
     waiting: OrderRequest | None = None
     """What a secondary order asks for once the primary is filled."""
+    mmp: bool = False
 
     @property
     def open(self) -> bool:
@@ -237,7 +240,7 @@ class Order:
             "reduce_only": self.reduce_only,
             "risk_reducing": self.risk_reducing,
             "replaced": self.replaced,
-            "mmp": False,
+            "mmp": self.mmp,
             "api": True,
             "web": False,
             "is_liquidation": False,

@@ -82,8 +82,9 @@ def _request(
 ) -> OrderRequest:
     """Read one order, and refuse parameters that do not belong to its type."""
     order_type = OrderType(p.choice("type", [t.value for t in OrderType]) or OrderType.LIMIT.value)
-    if p.flag("mmp"):
-        raise VenueError(10033)
+    mmp = bool(p.flag("mmp"))
+    if mmp and order_type is not OrderType.LIMIT:
+        raise VenueError(11047)
     lifetime = Lifetime(p.choice("time_in_force", [t.value for t in Lifetime]) or Lifetime.GOOD_TIL_CANCELLED.value)
     price = p.number("price")
     if not order_type.priced:
@@ -119,6 +120,7 @@ def _request(
         link=link,
         fill_condition=fill_condition,
         others=others,
+        mmp=mmp,
     )
 
 
@@ -198,8 +200,8 @@ def edit_by_label(call: Call) -> dict[str, Any]:
 
 def _edited(call: Call, order: Order) -> dict[str, Any]:
     p = call.params
-    if p.flag("mmp"):
-        raise VenueError(10033)
+    if p.flag("mmp") and order.told_type is not OrderType.LIMIT:
+        raise VenueError(11047)
     change = EditRequest(
         amount=_amount(p, order.instrument) or None,
         price=p.number("price"),
@@ -211,6 +213,7 @@ def _edited(call: Call, order: Order) -> dict[str, Any]:
         trigger_price=p.number("trigger_price"),
         trigger_offset=p.number("trigger_offset"),
         advanced=_advanced(p),
+        mmp=p.flag("mmp"),
     )
     return placed_result(*call.exchange.edit(order, change))
 

@@ -141,6 +141,19 @@ async def _trigger(deribit: Deribit, asked: _Asked, currency: str, label: str) -
     return next((id for told, id in wire.triggers(answer.result) if told == label), None)
 
 
+EDIT_WOULD_TAKE = "edit_post_only_reject"
+"""Why the venue cancels an order whose edit, post-only with reject, would have taken."""
+
+
+def edited(order: Order, trades: Sequence[Trade], as_of: datetime | None) -> Ending:
+    """Tell how an edit ended. One that must not take and would have is not made, and costs the order."""
+    if order.cancel_reason != EDIT_WOULD_TAKE:
+        return placed(order, trades, as_of)
+    rule = "never taking: the change would have taken, and Deribit has cancelled the order instead of making it"
+    reason = Reason(field="post_only", rule=rule)
+    return Ending(Outcome.REJECTED, {"order": order.model_dump(mode="json")}, (reason,), as_of=as_of)
+
+
 async def find_edited(services: Services, entry: Entry) -> Ending | None:
     """Read the order and compare it with what the edit asked for, and with what it was before.
 
@@ -154,6 +167,8 @@ async def find_edited(services: Services, entry: Entry) -> Ending | None:
         return None
     if _has(order, asked.params):
         return placed(order, (), as_of)
+    if order.cancel_reason == EDIT_WOULD_TAKE:
+        return edited(order, (), as_of)
     before = asked.wire.get("before")
     if isinstance(before, dict) and _has(order, before) and (order.order_state.done or expired):
         reason = Reason(field="venue", rule="the order is as it was before and cannot change any more")

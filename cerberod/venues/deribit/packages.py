@@ -30,11 +30,13 @@ class Package:
 
     @property
     def nearest_pair(self) -> str | None:
-        """The ratio nearest to that of two legs that the venue has a name for; None for other packages."""
+        """The ratio nearest to that of two legs that the venue has a name for; None where that is not the trouble."""
         if len(self.ratios) != 2:
             return None
         first, second = (abs(ratio) for ratio in self.ratios.values())
         pairs = {*ALLOWED_PAIRS, *((high, low) for low, high in ALLOWED_PAIRS)}
+        if (first, second) in pairs:
+            return None
         low, high = min(pairs, key=lambda pair: (abs(Fraction(*pair) - Fraction(first, second)), pair))
         return f"{low}:{high}"
 

@@ -14,7 +14,7 @@ from cerberod.trading.writes import Plan, Sent
 from cerberod.venues.deribit import rules
 from cerberod.venues.deribit.client import Deribit
 from cerberod.venues.deribit.errors import INSTRUMENT_CHANGED, ORDER_NOT_FOUND, VENUE
-from cerberod.venues.deribit.finders import changeable, find_edited, placed
+from cerberod.venues.deribit.finders import changeable, edited, find_edited
 from cerberod.venues.deribit.methods.terms import (
     Expiring,
     OrderOutcome,
@@ -73,7 +73,8 @@ async def edit_order(call: Call, params: EditOrder) -> Plan[OrderOutcome]:
 
     The order is read first and everything that is not changed is repeated as it stands, so that no default of the
     venue changes it. `amount` is the new whole size, filled part included. Denied when there is no such order, when it
-    is not open any more, or for the reasons of `deribit.place_order`. Confirmed carries the order as it is now.
+    is not open any more, or for the reasons of `deribit.place_order`. Confirmed carries the order as it is now. An edit
+    with `reject_post_only` that would take is rejected, and Deribit cancels the order: see `order.order_state`.
     """
     deribit = call.use(Deribit)
     account = deribit.account
@@ -105,10 +106,10 @@ async def edit_order(call: Call, params: EditOrder) -> Plan[OrderOutcome]:
             if int(refused.venue_code) in INSTRUMENT_CHANGED:
                 deribit.instruments.forget(order.instrument_name)
             raise
-        edited, trades = wire.placed(answer.result)
-        if edited.order_id != order.order_id:
+        changed, trades = wire.placed(answer.result)
+        if changed.order_id != order.order_id:
             raise BadVenueData(VENUE, "result.order.order_id", "the order that was edited")
-        return placed(edited, trades, answer.as_of)
+        return edited(changed, trades, answer.as_of)
 
     journal = request.journal(instrument_name=order.instrument_name, before=changeable(order))
     return Plan(VENUE, account, send, journal, reduces=request.params["reduce_only"] is True)

@@ -254,6 +254,7 @@ AS_ASKED = ORDER | {"amount": 30.0, "price": 60001.0, "replaced": True}
         (AS_ASKED | {"price": 60002.0}, PAST_MS, None),
         (ORDER | {"amount": 30.0}, PAST_MS, None),
         (ORDER | {"post_only": False}, PAST_MS, None),
+        (ORDER | {"order_state": "cancelled", "cancel_reason": "edit_post_only_reject"}, FUTURE_MS, Outcome.REJECTED),
     ],
 )
 async def test_an_edit_is_told_by_what_the_order_became(

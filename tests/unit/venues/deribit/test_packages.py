@@ -118,8 +118,10 @@ def test_the_combo_does_and_costs_what_was_asked(
     assert abs(matched.amount_here(combos) - asked.amount) < Decimal("1e-20")
 
 
-@pytest.mark.parametrize(("legs", "nearest"), [(("1", "4"), "1:3"), (("2", "3"), "2:3"), (("5", "1"), "3:1")])
-def test_the_nearest_ratio_of_two_legs(legs: tuple[str, str], nearest: str) -> None:
+@pytest.mark.parametrize(
+    ("legs", "nearest"), [(("1", "4"), "1:3"), (("3", "5"), "2:3"), (("5", "1"), "3:1"), (("2", "3"), None)]
+)
+def test_the_nearest_ratio_of_two_legs(legs: tuple[str, str], nearest: str | None) -> None:
     assert package((LOW, "buy", legs[0]), (HIGH, "sell", legs[1])).nearest_pair == nearest
 
 

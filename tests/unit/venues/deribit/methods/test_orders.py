@@ -409,6 +409,14 @@ async def test_an_edit_repeats_what_it_does_not_change() -> None:
         assert ending.detail["order"]["price"] == "60001"
 
 
+async def test_an_edit_that_would_take_costs_the_order_and_is_told_as_rejected() -> None:
+    gone = {"order": ORDER | {"order_state": "cancelled", "cancel_reason": "edit_post_only_reject"}, "trades": []}
+    async with calling(private__get_order_state=ORDER, private__edit=gone) as (_, call):
+        ending = await _send(await edit_order(call, params_of(EditOrder, **EDIT, price="60001")))
+        assert (ending.outcome, [reason.field for reason in ending.reasons]) == (Outcome.REJECTED, ["post_only"])
+        assert ending.detail["order"]["order_state"] == "cancelled"
+
+
 async def test_an_edit_of_an_order_in_volatility_stays_in_volatility() -> None:
     advanced = {"advanced": "implv", "implv": 55.5, "price": 0.0123, "amount": 1.0}
     async with calling(public__get_instrument=instrument(**OPTION), private__get_order_state=ORDER | advanced) as (
