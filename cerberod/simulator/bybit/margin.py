@@ -87,12 +87,13 @@ class Margin:
         if held and (held > 0) != (signed > 0):
             left = max(ZERO, left - abs(held))
             signed = left if signed > 0 else -left
-        value = mark or self._exchange.quotes.mark(i)
-        index = Decimal(repr(round(value.index, 8)))
-        if i.option and signed > 0:
+        leverage = self._exchange.account.leverage(i)
+        if not i.option:
+            return i.settle, i.value_of(left, order.price) * (1 / leverage + fee_rate(i, taker=True))
+        index = Decimal(repr(round((mark or self._exchange.quotes.mark(i)).index, 8)))
+        if signed > 0:
             return i.settle, left * order.price + fee(i, left, order.price, index, taker=True)
-        tied = initial_margin(i, signed, order.price, index, self._exchange.account.leverage(i))
-        return i.settle, tied + (i.value_of(left, order.price) * fee_rate(i, taker=True) if not i.option else ZERO)
+        return i.settle, initial_margin(i, signed, order.price, index, leverage)
 
     def totals(self, besides: Order | None = None) -> Totals:
         """Return the account's sums, one open order left out if asked."""
