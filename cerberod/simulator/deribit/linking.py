@@ -33,7 +33,8 @@ def consequences(exchange: "Exchange", order: Order, traded: Decimal) -> None:
     if traded > 0:
         pull_partner(exchange, order, traded)
         _release(exchange, order, traded)
-        _trim_reducing(exchange, order.instrument)
+        for instrument in [leg.instrument for leg in order.instrument.legs] or [order.instrument]:
+            _trim_reducing(exchange, instrument)
     if not order.open:
         drop_waiting(exchange, order)
 
