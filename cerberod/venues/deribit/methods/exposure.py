@@ -139,7 +139,7 @@ async def get_portfolio_greeks(call: Call, params: GetPortfolioGreeks) -> Portfo
             left_out.append(NotCounted(instrument_name=position.instrument_name, reason=LeftOut.UNKNOWN_INSTRUMENT))
         else:
             by_coin[name.currency, name.base].append((name, position))
-    recomputed = await _options(call, by_coin)
+    recomputed = await _options(call, params, by_coin)
     coins: list[GreeksOfCoin] = []
     told: list[PositionGreeks] = []
     for (currency, base), positions in sorted(by_coin.items()):
@@ -166,7 +166,7 @@ async def get_portfolio_greeks(call: Call, params: GetPortfolioGreeks) -> Portfo
 
 
 async def _options(
-    call: Call, by_coin: dict[tuple[str, str], list[tuple[LegName, Position]]]
+    call: Call, params: Params, by_coin: dict[tuple[str, str], list[tuple[LegName, Position]]]
 ) -> dict[str, PositionGreeks]:
     """Value the options held on their chains, by name; those that cannot be valued are not in it."""
     found: dict[str, PositionGreeks] = {}
@@ -183,15 +183,16 @@ async def _options(
         listed_names = {row.name for row in rows}
         for base, options in bases.items():
             if options.keys() & listed_names:
-                found |= await _valued(call, await chain_of(deribit, rows, currency, base), options)
+                found |= await _valued(call, params, await chain_of(deribit, rows, currency, base), options)
     return found
 
 
-async def _valued(call: Call, chain: Chain, options: dict[str, Position]) -> dict[str, PositionGreeks]:
+async def _valued(call: Call, params: Params, chain: Chain, options: dict[str, Position]) -> dict[str, PositionGreeks]:
+    """Value the options that have a forward and a volatility."""
     used = [option for option in chain.valued()[0] if option.name in options]
     if not used:
         return {}
-    greeks = await value(call, chain, used)
+    greeks = await value(call, params, chain, used)
     found: dict[str, PositionGreeks] = {}
     for at, option in enumerate(used):
         size = float(options[option.name].size)
