@@ -1,6 +1,7 @@
 """Positions of a listed chain: columns in, ratios, exposures, pain and open interest out."""
 
 from itertools import pairwise
+from math import isinf
 
 import numpy as np
 
@@ -39,7 +40,9 @@ def put_call_ratios(p: OfListed) -> told.Ratios:
 
 
 def _ratio(each: PutCallRatio) -> dict[str, float | None]:
-    return {name: getattr(each, name) for name in told.Ratio.model_fields}
+    found: dict[str, float | None] = {name: getattr(each, name) for name in told.Ratio.model_fields}
+    # Next to nothing in the denominator is nothing: the ratio would be beyond what a float can tell.
+    return {name: None if value is None or isinf(value) else value for name, value in found.items()}
 
 
 def gamma_exposure(p: told.GexParams) -> told.Gex:

@@ -130,6 +130,11 @@ def test_without_open_interest_there_is_neither_pain_nor_exposure() -> None:
     assert (gex.call_wall, gex.put_wall, gex.net_gex) == (None, None, 0.0)
 
 
+def test_next_to_nothing_is_no_denominator() -> None:
+    ratios = run(positions.PC_RATIO, chain(volume=[1e-310, 5.0] * 6)).all
+    assert (ratios.volume_ratio, ratios.open_interest_ratio) == (None, 1.0)
+
+
 def test_quotes_that_are_not_there_imply_nothing() -> None:
     told = run(greeks.GREEKS, chain(), bid=[0.0] * 12, ask=[0.0, 2.0] * 6)
     assert told.bid_iv_pct == [None] * 12

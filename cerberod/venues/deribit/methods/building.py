@@ -100,8 +100,8 @@ async def calculate_spread_payoff(call: Call, params: CalculateSpreadPayoff) -> 
     """Return profit and loss of listed legs on live quotes, at expiry and today.
 
     In quote currency and in coin; inverse options are paid in coin. Fees follow Deribit's rule: the instrument's rate
-    for each coin, at most 12.5 % of the premium. A leg whose book is empty or crossed is refused unless a price is
-    given or marks are asked for.
+    for each coin, at most 12.5 % of the premium; funding of perpetuals is not counted. A leg whose book is empty or
+    crossed is refused unless a price is given or marks are asked for.
     """
     names = parse_legs([leg.instrument_name for leg in params.legs])
     markets = await read_legs(call.use(Deribit), names)
