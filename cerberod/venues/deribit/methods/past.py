@@ -11,7 +11,7 @@ from cerberod.rpc.registry import Deadline, Params, Result, method
 from cerberod.venues.deribit import continued, past, tape
 from cerberod.venues.deribit.client import Deribit
 from cerberod.venues.deribit.history import milliseconds
-from cerberod.venues.deribit.methods.windows import OpenWindow, Window
+from cerberod.venues.deribit.methods.windows import AS_OF, PAGES, OfTape, OpenWindow, Window, of_tape
 from cerberod.venues.deribit.methods.words import (
     CURRENCY,
     INSTRUMENT_NAME,
@@ -26,9 +26,6 @@ from cerberod.venues.deribit.methods.words import (
 from cerberod.venues.deribit.wire.orders import Order
 from cerberod.venues.deribit.wire.past import LogEntry, PastTrade, log_entry
 from cerberod.venues.deribit.wire.requests import given
-
-AS_OF = "When the venue answered, by its own stamp of the answer; what it tells of may be older."
-PAGES = "How many requests they cost."
 
 
 class OfScope(Params):
@@ -113,17 +110,9 @@ class GetTradeHistory(OfScope, OpenWindow):
         return self
 
 
-class TradeHistory(Result):
+class TradeHistory(OfTape):
     """Fills of the account in order, without repeats."""
 
-    as_of: datetime = Field(description=AS_OF)
-    count: int = Field(description="How many there are.")
-    pages: int = Field(description=PAGES)
-    has_more: bool = Field(description="Whether the window has more fills than `count`.")
-    next_start: datetime | None = Field(
-        description="The `start` that goes on behind these without gap or repeat; null when nothing follows or when "
-        "no `start` was given."
-    )
     trades: list[PastTrade] = Field(description="The fills, oldest first; empty when there are none.")
 
 
@@ -139,23 +128,8 @@ async def get_trade_history(call: Call, params: GetTradeHistory) -> TradeHistory
     if params.order_id is not None:
         found = await past.fetch_trades_of_order(deribit, params.order_id, params.count)
     else:
-        start, end = params.start, params.end
-        found = await past.fetch_own_trades(
-            deribit,
-            params.scope,
-            params.asked,
-            None if start is None else milliseconds(start),
-            None if end is None else milliseconds(end),
-            params.count,
-        )
-    return TradeHistory(
-        as_of=found.as_of,
-        count=len(found.trades),
-        pages=found.pages,
-        has_more=found.has_more,
-        next_start=found.next_start() if params.start is not None else None,
-        trades=found.trades,
-    )
+        found = await past.fetch_own_trades(deribit, params.scope, params.asked, *params.bounds_ms, params.count)
+    return TradeHistory(**of_tape(found, params), trades=found.trades)
 
 
 Query = Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,20}( [a-z_]{1,20}){0,4}$")]

@@ -17,7 +17,7 @@ from cerberod.venues.deribit.dvol import RESOLUTIONS, fetch_dvol
 from cerberod.venues.deribit.errors import VENUE
 from cerberod.venues.deribit.funding import fetch_funding, missing_hours
 from cerberod.venues.deribit.history import milliseconds
-from cerberod.venues.deribit.methods.windows import OpenWindow, Window
+from cerberod.venues.deribit.methods.windows import AS_OF, PAGES, OfTape, OpenWindow, Window, of_tape
 from cerberod.venues.deribit.methods.words import (
     CURRENCY,
     INSTRUMENT_NAME,
@@ -35,8 +35,6 @@ from cerberod.venues.deribit.wire.requests import given
 from cerberod.venues.deribit.wire.series import FundingHour, Settlement, VolatilityPoint
 from cerberod.venues.deribit.wire.tape import PublicTrade, public_trade
 
-AS_OF = "When the venue answered, by its own stamp of the answer; what it tells of may be older."
-PAGES = "How many requests they cost."
 FUNDING_PERIODS = 3 * 365
 """Periods of 8 hours in a year."""
 
@@ -64,17 +62,9 @@ class GetLastTrades(OpenWindow):
         return self
 
 
-class LastTrades(Result):
+class LastTrades(OfTape):
     """Public trades in order, without repeats."""
 
-    as_of: datetime = Field(description=AS_OF)
-    count: int = Field(description="How many there are.")
-    pages: int = Field(description=PAGES)
-    has_more: bool = Field(description="Whether the window has more trades than `count`.")
-    next_start: datetime | None = Field(
-        description="The `start` that goes on behind these without gap or repeat; null when nothing follows or when "
-        "no `start` was given."
-    )
     trades: list[PublicTrade] = Field(description="The trades, oldest first; empty when there are none.")
 
 
@@ -86,15 +76,8 @@ async def get_last_trades(call: Call, params: GetLastTrades) -> LastTrades:
     than `count` is cut after a whole millisecond, `has_more` says so, and `next_start` goes on from there. Deribit
     gives 1000 trades a request.
     """
-    found = await tape.fetch_trades(call.use(Deribit), _public(params), *_window_ms(params), params.count)
-    return LastTrades(
-        as_of=found.as_of,
-        count=len(found.trades),
-        pages=found.pages,
-        has_more=found.has_more,
-        next_start=found.next_start() if params.start is not None else None,
-        trades=found.trades,
-    )
+    found = await tape.fetch_trades(call.use(Deribit), _public(params), *params.bounds_ms, params.count)
+    return LastTrades(**of_tape(found, params), trades=found.trades)
 
 
 def _public(params: GetLastTrades) -> tape.Source[PublicTrade]:
@@ -103,11 +86,6 @@ def _public(params: GetLastTrades) -> tape.Source[PublicTrade]:
     else:
         name, scope = "public/get_last_trades_by_currency", given(currency=params.currency, kind=params.kind)
     return tape.Source(name, f"{name}_and_time", scope, public_trade)
-
-
-def _window_ms(params: GetLastTrades) -> tuple[int | None, int | None]:
-    start, end = params.start, params.end
-    return None if start is None else milliseconds(start), None if end is None else milliseconds(end)
 
 
 class GetFundingRate(OpenWindow):
