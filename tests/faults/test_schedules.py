@@ -127,6 +127,8 @@ class Figures:
     schedules: int = 0
     writes: int = 0
     replies: Counter[str] = field(default_factory=Counter)
+    confirmed: Counter[str] = field(default_factory=Counter)
+    """Writes that were carried out, by method."""
     kills: int = 0
     stops: int = 0
     faults: int = 0
@@ -470,6 +472,7 @@ class Schedule:
             assert not self._sent(write), f"{where}: {write} was sent and is free"
             return
         assert entry.outcome in FINAL
+        self.figures.confirmed[write.method] += entry.outcome == "confirmed"
         assert told <= {entry.outcome}, f"{where}: {write} is {entry.outcome}"
         assert {*write.told} - {"denied"} <= audited.get(write.intent, set()) | {
             each for each in write.told if each.startswith("error")

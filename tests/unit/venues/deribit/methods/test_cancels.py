@@ -12,6 +12,7 @@ from cerberod.rpc.registry import registry
 from cerberod.trading.orders import Outcome
 from cerberod.trading.writes import Sent
 from cerberod.venues.backoff import Backoff
+from cerberod.venues.deribit.limits import Class, class_of, is_cancel
 from cerberod.venues.deribit.methods.cancels import (
     CancelAllOrders,
     CancelByLabel,
@@ -176,3 +177,16 @@ async def test_a_count_that_is_none_is_no_answer(answer: object) -> None:
         assert plan.send is not None
         with pytest.raises(BadVenueData):
             await plan.send(Sent())
+
+
+def test_every_cancel_draws_on_what_orders_leave_alone() -> None:
+    """A cancel that were no cancel to the limiter would wait behind orders."""
+    for wire, kind in (
+        ("cancel", Class.MATCHING),
+        ("cancel_by_label", Class.MATCHING),
+        ("cancel_all", Class.CANCEL_ALL),
+    ):
+        assert is_cancel(f"private/{wire}")
+        assert class_of(f"private/{wire}") is kind
+    assert not is_cancel("private/create_combo")
+    assert class_of("private/create_combo") is Class.NON_MATCHING

@@ -121,3 +121,10 @@ def test_documented_accounts(recorded: Path, file: str) -> None:
     if "limits" in raw:
         assert account.matching_allowances(raw)["matching"].pool == 250
     assert listed(answer_of(examples["private/get_positions"]), "result", account.position)
+
+
+def test_margins_are_told_for_both_sides() -> None:
+    told = account.margins({"buy": 0.0219949, "sell": 0, "min_price": 3684.8, "max_price": 3759.24})
+    assert told == {"buy": Decimal("0.0219949"), "sell": Decimal(0)}
+    with pytest.raises(BadVenueData):
+        account.margins({"buy": 1.0, "sell": None})

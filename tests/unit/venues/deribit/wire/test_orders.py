@@ -187,3 +187,29 @@ def test_documented_orders_and_fills(recorded: Path, file: str) -> None:
             assert orders.placed(answer_of(examples[name]))[0].order_id
     if "private/get_user_trades_by_currency" in examples:
         assert orders.trades(answer_of(examples["private/get_user_trades_by_currency"]))
+
+
+def test_an_order_tells_what_it_is_linked_with() -> None:
+    primary = orders.one_order(ORDER | {"oto_order_ids": ["OTO-1", "OTO-2"], "mmp": True})
+    assert (primary.linked_order_ids, primary.is_secondary, primary.mmp) == (["OTO-1", "OTO-2"], False, True)
+    exits = ORDER | {"is_secondary_oto": True, "primary_order_id": "1", "oco_ref": "X", "order_state": "untriggered"}
+    secondary = orders.one_order(exits)
+    assert (secondary.is_secondary, secondary.primary_order_id, secondary.oco_ref) == (True, "1", "X")
+    assert secondary.linked_order_ids == []
+
+
+@pytest.mark.parametrize("ids", ["OTO-1", [1], [None], {"0": "OTO-1"}, ["x" * 257]])
+def test_links_that_are_no_ids_are_refused(ids: object) -> None:
+    with pytest.raises(BadVenueData) as refused:
+        orders.one_order(ORDER | {"oto_order_ids": ids})
+    assert refused.value.data["field"] == "result.oto_order_ids"
+
+
+def test_triggers_are_told_by_label_and_by_the_id_they_had_first() -> None:
+    entries = [
+        {"trigger_order_id": "SLIS-103", "label": "c1", "order_id": "671473", "order_state": "new"},
+        {"trigger_order_id": "SLIS-104"},
+    ]
+    assert orders.triggers({"entries": entries, "continuation": None}) == [("c1", "SLIS-103"), ("", "SLIS-104")]
+    with pytest.raises(BadVenueData):
+        orders.triggers({"entries": [{"label": "c1"}]})
