@@ -137,6 +137,12 @@ async def test_an_option_expires_into_cash(day: TradingDay) -> None:
     assert summary["options_value"] == 0.0
     assert await day.call("private/get_positions", currency="BTC", kind="option") == []
     assert (await day.state(resting))["order_state"] == "cancelled"
+    by_name = {"instrument_name": inside}
+    trades = await day.call("private/get_user_trades_by_instrument", **by_name, historical=True)
+    trades["trades"] += (await day.call("private/get_user_trades_by_instrument", **by_name))["trades"]
+    assert [t["amount"] for t in trades["trades"]] == [1.0], "what expired keeps its history"
+    orders = await day.call("private/get_order_history_by_instrument", **by_name, include_old=True)
+    assert [o["order_state"] for o in orders] == ["filled"]
     line = (await log(day, query="delivery"))["logs"][0]
     assert (line["type"], line["position"]) == ("delivery", 0.0)
     page = await day.call("private/get_settlement_history_by_currency", currency="BTC", count=1)

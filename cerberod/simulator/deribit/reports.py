@@ -65,8 +65,15 @@ def get_order_history_by_currency(call: Call) -> Any:
 
 
 def get_order_history_by_instrument(call: Call) -> Any:
-    instrument = instrument_of(call)
-    return _history(call, [o for o in call.exchange.orders.values() if o.instrument == instrument])
+    name = _past_instrument(call)
+    return _history(call, [o for o in call.exchange.orders.values() if o.instrument.name == name])
+
+
+def _past_instrument(call: Call) -> str:
+    """Return the instrument a history is asked of, which may have expired since."""
+    name, catalogue = call.params.required_text("instrument_name"), call.exchange.catalogue
+    over = catalogue.expired(name) is not None or catalogue.combo(name) is not None
+    return name if over else instrument_of(call).name
 
 
 def _history(call: Call, orders: list[Order]) -> Any:
@@ -148,8 +155,8 @@ def get_user_trades_by_currency_and_time(call: Call) -> dict[str, Any]:
 
 
 def get_user_trades_by_instrument(call: Call) -> dict[str, Any]:
-    instrument = instrument_of(call)
-    return _trades(call, [t for t in call.exchange.trades if t.instrument == instrument])
+    name = _past_instrument(call)
+    return _trades(call, [t for t in call.exchange.trades if t.instrument.name == name])
 
 
 def get_user_trades_by_instrument_and_time(call: Call) -> dict[str, Any]:
