@@ -168,10 +168,23 @@ async def test_links_that_do_not_fit_are_refused_whole(day: TradingDay) -> None:
             10034,
             None,
         ),
+        (
+            {"instrument_name": PERPETUAL, "amount": 10, "type": "market", "linked_order_type": "one_cancels_other"}
+            | {"otoco_config": [limit | {"amount": 500_000_000}]},
+            10009,
+            None,
+        ),
+        (
+            {"instrument_name": PERPETUAL, "amount": 10, "type": "market", "linked_order_type": "one_cancels_other"}
+            | {"otoco_config": [stop | {"trigger_price": ticks(mark * 1.1)}]},
+            10034,
+            None,
+        ),
     ]
     for params, code, param in cases:
         assert await day.refused("private/buy", **params) == (code, param), params
     assert await day.call("private/get_open_orders") == []
+    assert await day.call("private/get_positions") == [], "a refusal of the second is a refusal of the first"
 
 
 async def test_reduce_only_orders_never_do_more_than_close(day: TradingDay) -> None:

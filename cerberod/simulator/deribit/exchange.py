@@ -138,17 +138,26 @@ class Exchange:
                 raise VenueError(10012)
         if len(self._alive) + 1 + len(request.others) > _MOST_OPEN:
             raise VenueError(11030, message="other_reject too many open orders")
-        if request.link is not Link.ONE_CANCELS_OTHER:
-            return self.enter(request, connection, Lineage())
+        if request.link is Link.ONE_CANCELS_OTHER:
+            return self._place_pair(request, request.others[0], connection)
+        return self.enter(request, connection, Lineage())
+
+    def _place_pair(self, request: OrderRequest, other: OrderRequest, connection: str | None) -> Placed:
+        """Place two orders of which one cancels the other; a refusal of either means that nothing happened."""
         pair = Lineage(oco_ref=self.numbering.pair_id(), fill_condition=request.fill_condition)
+        mark = self.quotes.mark(other.instrument)
+        if other.type.waits:
+            waiting.prepared(self, other, connection, pair, mark)
+        else:
+            self._admitted(other, self.quoted_book(other.instrument, mark), mark)
         order, trades = self.enter(request, connection, pair)
         if order.open:
             try:
-                self.enter(request.others[0], connection, pair)
-            except VenueError:
-                if order.open:
+                self.enter(other, connection, pair)
+            except VenueError:  # beside the first there is no room for it
+                if not trades:
                     self.cancel(order)
-                raise
+                    raise
         return order, trades
 
     def enter(self, request: OrderRequest, connection: str | None, lineage: Lineage) -> Placed:

@@ -21,6 +21,19 @@ _LAST_PRICE_WINDOW_MS = 2 * DAY_MS
 
 def arm(exchange: "Exchange", request: OrderRequest, connection: str | None, lineage: Lineage, mark: Mark) -> Order:
     """Let an order wait for its trigger."""
+    order = prepared(exchange, request, connection, lineage, mark)
+    order.order_id, order.state = exchange.numbering.trigger_id(request), "untriggered"
+    order.watched_ms = exchange.quotes.now_ms()
+    exchange.register(order)
+    linking.attach(exchange, order, request, connection)
+    exchange.tell(order.instrument, [order], [])
+    return order
+
+
+def prepared(
+    exchange: "Exchange", request: OrderRequest, connection: str | None, lineage: Lineage, mark: Mark
+) -> Order:
+    """Return an order that could wait for its trigger, which nobody knows of yet; or refuse it."""
     if sum(order.watching for order in exchange.open_orders()) >= _MOST_TRIGGERS:
         raise VenueError(11035)
     now = watched_price(exchange, request.instrument, request.trigger, mark)
@@ -32,11 +45,6 @@ def arm(exchange: "Exchange", request: OrderRequest, connection: str | None, lin
         raise VenueError(11036)
     if now is not None:
         triggers.check_trigger_price(request.type, request.side, order.trigger_price, now)
-    order.order_id, order.state = exchange.numbering.trigger_id(request), "untriggered"
-    order.watched_ms = exchange.quotes.now_ms()
-    exchange.register(order)
-    linking.attach(exchange, order, request, connection)
-    exchange.tell(order.instrument, [order], [])
     return order
 
 
