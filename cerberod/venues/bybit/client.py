@@ -42,12 +42,15 @@ from cerberod.venues.bybit.errors import (
     known,
     refusal,
 )
+from cerberod.venues.bybit.instruments import Name, fetch_instrument, name_of
 from cerberod.venues.bybit.limits import ADDRESS, BAN_S, allowance, allowance_of, group_of
 from cerberod.venues.bybit.wire import envelope
 from cerberod.venues.bybit.wire.envelope import Answer
+from cerberod.venues.bybit.wire.instruments import Instrument
 from cerberod.venues.coalesce import Coalescer
 from cerberod.venues.credits import Credits
 from cerberod.venues.health import VenueStatus
+from cerberod.venues.instrument_book import InstrumentBook
 from cerberod.venues.venue_time import VenueTime
 
 if TYPE_CHECKING:
@@ -104,6 +107,7 @@ class Bybit:
         self._banned_until = 0.0
         self._running = False
         self._alarmed: set[str] = set()
+        self.instruments: InstrumentBook[Name, Instrument] = InstrumentBook(self._fetch_instrument, name_of, clock)
 
     @classmethod
     def configured(cls, upstream: UpstreamSettings, limits: Limits, clock: Clock) -> "Bybit":
@@ -266,6 +270,9 @@ class Bybit:
             return await self._exchange(asked, category, watched)
 
         return await self._within(self._write_deadline_s, attempt, watched)
+
+    async def _fetch_instrument(self, name: Name) -> Instrument:
+        return await fetch_instrument(self.read, name)
 
     async def _asked(self, call: str, params: dict[str, Any]) -> "Asked":
         """Return the request as pybit makes it. Raises `NoKeys` where one is private and there are no keys."""

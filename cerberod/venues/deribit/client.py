@@ -37,7 +37,6 @@ from cerberod.venues.coalesce import Coalescer
 from cerberod.venues.credits import Credits
 from cerberod.venues.deribit.errors import INSTRUMENT_CHANGED, NOT_AUTHENTICATED, READ_AGAIN, TOO_MANY_REQUESTS, VENUE
 from cerberod.venues.deribit.inflight import Body, LateAnswer
-from cerberod.venues.deribit.instruments import InstrumentBook
 from cerberod.venues.deribit.limits import ALLOWANCES, KEPT_FOR_CANCELS, KEPT_FOR_DELAYS, Class, class_of, is_cancel
 from cerberod.venues.deribit.link import CLOSING, NOT_CONNECTED_YET, Link, Marked
 from cerberod.venues.deribit.login import Credentials, Login
@@ -46,6 +45,7 @@ from cerberod.venues.deribit.wire.frames import Answer
 from cerberod.venues.deribit.wire.market import Instrument, instrument
 from cerberod.venues.deribit.wire.reading import Fields
 from cerberod.venues.health import VenueStatus
+from cerberod.venues.instrument_book import InstrumentBook
 
 __all__ = ["Credentials", "Deribit"]
 
@@ -112,7 +112,7 @@ class Deribit:
         self._coalescer = Coalescer()
         self._running = False
         self._alarmed: set[str] = set()
-        self.instruments = InstrumentBook(self._fetch_instrument, clock)
+        self.instruments = InstrumentBook(self._fetch_instrument, lambda known: known.instrument_name, clock)
 
     @classmethod
     def configured(cls, upstream: UpstreamSettings, limits: Limits, clock: Clock) -> "Deribit":

@@ -4,9 +4,10 @@ Bybit writes numbers as text, and `""` where there is no value: that is null her
 order's status, a side) must be known; words that only describe degrade to a visible `unknown`.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -23,6 +24,10 @@ _LONGEST_WORD = 4_096
 _FAR_MS = 32_503_708_800_000
 _WHOLE = Decimal(10) ** MAX_WHOLE_DIGITS
 _STEP = Decimal(1).scaleb(-MAX_FRACTION_DIGITS)
+_EXACT = Context(prec=128)
+"""Wider than any number that is read; the usual 28 digits are not."""
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
+"""`Decimal` alone would take `1_000`, blanks and the digits of every script too."""
 
 
 class Fields:
@@ -46,6 +51,10 @@ class Fields:
     def has(self, name: str) -> bool:
         """Tell whether the field is there with a value."""
         return self._raw.get(name) not in (None, "")
+
+    def names(self) -> list[str]:
+        """Return the names of the fields, for objects that are tables."""
+        return [str(name) for name in self._raw]
 
     def inside(self, name: str) -> "Fields":
         return Fields(self._raw.get(name), f"{self._path}.{name}")
@@ -106,7 +115,7 @@ class Fields:
     def figure(self, name: str) -> Decimal:
         """Return a number the venue computed, such as an average, cut to the digits we can carry."""
         value = self._decimal(name)
-        return tidy(value.quantize(_STEP)) if _too_long(value) else value
+        return tidy(value.quantize(_STEP, context=_EXACT)) if _too_long(value) else value
 
     def figure_or_none(self, name: str) -> Decimal | None:
         return self.figure(name) if self.has(name) else None
@@ -140,14 +149,9 @@ class Fields:
         value = self._raw.get(name)
         if type(value) is float or type(value) is int:
             value = repr(value)
-        if not isinstance(value, str) or len(value) > 64:
-            raise self.bad(name, "a number")
-        try:
-            number = Decimal(value)
-        except InvalidOperation:
-            raise self.bad(name, "a number") from None
-        if not number.is_finite():
+        if not isinstance(value, str) or len(value) > 64 or _NUMBER.fullmatch(value) is None:
             raise self.bad(name, "a finite number")
+        number = Decimal(value)
         if abs(number) >= _WHOLE:
             raise self.bad(name, f"below 1e{MAX_WHOLE_DIGITS}")
         return tidy(number)
@@ -163,7 +167,7 @@ def tidy(number: Decimal) -> Decimal:
     if number.is_zero():
         return Decimal(0)
     whole = number.to_integral_value()
-    return whole if number == whole else number.normalize()
+    return whole if number == whole else number.normalize(_EXACT)
 
 
 def rows(raw: object, path: str) -> Iterator[Fields]:
