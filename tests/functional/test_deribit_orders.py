@@ -254,3 +254,21 @@ async def test_a_trigger_order_whose_answer_was_lost_is_found_fired_or_not(
         assert known["outcome"] == "confirmed"
         assert known["result"]["order"]["order_state"] in (("filled", "triggered") if fires else ("untriggered",))
         assert len(known["result"]["trades"]) == fires
+
+
+async def test_while_trading_is_reduce_only_a_position_can_still_be_ended(
+    start_daemon: StartDaemon, simulator: SimulatorProcess
+) -> None:
+    async with trading(start_daemon, simulator) as bot:
+        await done(bot, "deribit.place_order", **PERPETUAL, side="buy", amount="100", type="market")
+        resting = await done(bot, "deribit.place_order", **RESTING)
+        await bot.call("admin.halt", {"state": "reduce_only"})
+        exits = {"stop_loss": {"trigger_price": "900"}, "take_profit": {"trigger_price": "1100"}}
+        assert await denied(bot, "deribit.place_bracket_order", **RESTING, **exits) == [("trading", None)]
+        assert await denied(bot, "deribit.place_order", **RESTING) == [("trading", None)]
+        await done(bot, "deribit.set_stop_loss", **PERPETUAL, trigger_price="1000")
+        await done(bot, "deribit.close_position", **PERPETUAL, amount="50")
+        assert await size(bot, "BTC-PERPETUAL") == 50
+        await bot.call("admin.halt", {"state": "halted"})
+        assert await denied(bot, "deribit.close_position", **PERPETUAL) == [("trading", None)]
+        assert (await done(bot, "deribit.cancel_by_label", label=resting["client_order_id"]))["cancelled_count"] == 1

@@ -5,6 +5,7 @@ nothing, and is the same however often it is asked for. Everything else that is 
 writes, as exactly one order.
 """
 
+import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -45,6 +46,8 @@ from cerberod.venues.deribit.wire.market import Instrument
 from cerberod.venues.deribit.wire.orders import Order, Trade
 from cerberod.venues.deribit.wire.reading import Fields, listed, rows
 from cerberod.venues.deribit.wire.requests import Request, given, label_of
+
+logger = logging.getLogger("cerberod.venues.deribit")
 
 _NAME = "deribit.place_combo_order"
 
@@ -256,6 +259,7 @@ async def _make(deribit: Deribit, making: Request, package: Package) -> tuple[Co
     matched = match(package, combo)
     if matched is None:
         raise BadVenueData(VENUE, "result.legs", "the legs that were asked for, in their ratio")
+    logger.info("a combo was asked for", extra={"venue": VENUE, "combo_id": combo.combo_id})
     return combo, matched
 
 
