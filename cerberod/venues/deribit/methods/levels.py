@@ -42,14 +42,15 @@ class Dvol(Result):
 
 
 async def read_day(deribit: Deribit, currency: str) -> DvolFound:
-    """Read the hours of the last day. The end is the minute's, so that requests of one moment are one."""
+    """Read the hours of the last day, the one still forming among them."""
     await deribit.reachable()  # the venue's clock decides which hours these are
-    end_ms = _round_up(deribit.venue_ms(), _MINUTE_MS)
+    end_ms = _this_minute(deribit)
     return await fetch_dvol(deribit, currency, (end_ms - DAY_MS) // _HOUR_MS * _HOUR_MS, end_ms, "3600")
 
 
-def _round_up(moment_ms: int, step_ms: int) -> int:
-    return -(-moment_ms // step_ms) * step_ms
+def _this_minute(deribit: Deribit) -> int:
+    """Return when the venue's present minute began: questions of one minute are the same question."""
+    return deribit.venue_ms() // _MINUTE_MS * _MINUTE_MS
 
 
 @method("deribit.get_dvol", cost=2)
@@ -118,11 +119,10 @@ async def get_iv_rank(call: Call, params: GetIvRank) -> IvRank:
     """
     deribit = call.use(Deribit)
     await deribit.reachable()  # the venue's clock decides which days have closed
-    today_ms = deribit.venue_ms() // DAY_MS * DAY_MS
-    found = await fetch_dvol(
-        deribit, params.currency, today_ms - params.lookback_days * DAY_MS, today_ms + DAY_MS, "1D"
-    )
-    closed = [each for each in found.candles if each.opened_ms + DAY_MS <= deribit.venue_ms()][-params.lookback_days :]
+    end_ms = _this_minute(deribit)
+    today_ms = end_ms // DAY_MS * DAY_MS
+    found = await fetch_dvol(deribit, params.currency, today_ms - params.lookback_days * DAY_MS, end_ms, "1D")
+    closed = [each for each in found.candles if each.opened_ms < today_ms][-params.lookback_days :]
     now = found.candles[-1].close if found.candles else None
     closes = [each.close for each in closed]
     rank, percentile, reason = rank_of(now, closes)

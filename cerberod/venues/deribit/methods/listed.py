@@ -155,6 +155,6 @@ async def calculated(call: Call, params: Params, kernel: Kernel[P, R], taken: P)
         return await call.use(Calculation).run(kernel, taken)
     except InvalidParams as refused:
         problem = refused.data["problems"][0]
-        if problem["field"].partition(".")[0] in type(params).model_fields:
+        if problem["field"].partition(".")[0] in {"params", *type(params).model_fields}:
             raise
         raise BadVenueData(VENUE, problem["field"], problem["rule"]) from None
