@@ -390,7 +390,7 @@ class Exchange:
 
     def _requote_advanced(self, instrument: Instrument, book: Book, mark: Mark) -> None:
         """Move the orders priced in dollars or volatility to what that is worth now."""
-        for order in [o for o in self._alive.values() if o.advanced is not None and o.instrument == instrument]:
+        for order in [self.orders[order_id] for order_id in book.order_ids()]:
             if not order.resting or order.advanced is None or order.asked is None:
                 continue
             price = terms.quoted_price(instrument, order.side, order.advanced, order.asked, mark)
