@@ -46,7 +46,7 @@ class Request:
 
     method: str
     path: str
-    query: str  # as it stood on the wire, without the question mark
+    query: bytes  # as it stood on the wire, without the question mark
     body: bytes
     headers: Mapping[str, str]
     address: str
@@ -54,7 +54,7 @@ class Request:
     def params(self) -> dict[str, Any]:
         """Return what was asked, or refuse what cannot be read."""
         if self.method == "GET":
-            return dict(parse_qsl(self.query, keep_blank_values=True))
+            return dict(parse_qsl(self.query.decode("utf-8", "replace"), keep_blank_values=True))
         try:
             body = orjson.loads(self.body or b"{}")
         except orjson.JSONDecodeError:
@@ -122,7 +122,7 @@ class Environment:
         headers: dict[str, str] = {}
         try:
             if request.path not in PUBLIC:
-                payload = request.query.encode() if request.method == "GET" else request.body
+                payload = request.query if request.method == "GET" else request.body
                 check(self.key, request.headers, payload, (self.exchange.quotes.now_ms(), self.clock.now_ms()))
             params = request.params()
             units = 1
@@ -138,14 +138,12 @@ class Environment:
 
     def _spend(self, path: str, params: dict[str, Any]) -> tuple[int, Standing]:
         category = params.get("category")
-        wanted = 1
-        if path in BATCHES and category != "option" and isinstance(params.get("request"), list):
-            wanted = max(1, len(params["request"]))
         category = category if isinstance(category, str) else ""
+        batch = params.get("request") if path in BATCHES else None
+        orders = max(1, len(batch)) if isinstance(batch, list) else 1
+        wanted = 1 if category == "option" else orders  # an option batch costs one, whatever its length
         given, standing = self.limits.spend(path, category, wanted, self.clock.monotonic())
-        if given and path in BATCHES and category == "option":
-            return len(params.get("request") or ()) or 1, standing
-        return given, standing
+        return (orders if given and category == "option" else given), standing
 
     async def _carry_out(self, method: Method, params: dict[str, Any], units: int) -> Reply:
         self.exchange.refresh()

@@ -31,6 +31,7 @@ _PERIODS: Final = {
     "4h": 4 * HOUR_MS,
     "1d": DAY_MS,
 }
+_VOLATILITY_KEPT_MS: Final = 730 * DAY_MS
 _MONDAY_MS: Final = 4 * DAY_MS  # 1970-01-05
 _CONTRACTS = ("linear", "inverse")
 
@@ -41,6 +42,8 @@ _CONTRACTS = ("linear", "inverse")
 def bar_starts(interval: str, start_ms: int, end_ms: int, count: int, forward: bool) -> list[int]:
     """Return when bars begin, ascending: `count` of them from the start on, or up to the end."""
     start_ms = max(start_ms, HISTORY_START_MS)
+    if start_ms > end_ms:
+        return []
     if interval == "M":
         found = _months(start_ms, end_ms)
         return found[:count] if forward else found[-count:]
@@ -292,6 +295,8 @@ def historical_volatility(call: Call) -> Reply:
         raise VenueError(PARAMETER, "params error: startTime and endTime must be passed together")
     last = min(now_ms, now_ms if end is None else end) // HOUR_MS * HOUR_MS
     first = last if start is None else -(-start // HOUR_MS) * HOUR_MS
+    if last < first or first < now_ms - _VOLATILITY_KEPT_MS:
+        raise VenueError(PARAMETER, "params error: startTime invalid")
     if last - first > 30 * DAY_MS:
         raise VenueError(PARAMETER, "The time range between startTime and endTime cannot exceed 30 days")
     values = call.exchange.tape.realised(base, period, first, last)

@@ -51,7 +51,8 @@ class BybitServer:
         plan = environment.faults.plan
         if plan.at_connecting(environment.name, http=True) is not None:
             return cut(request)
-        path, _, query = request.raw_path.partition("?")
+        target, _, query = request.raw_path.encode("utf-8", "surrogateescape").partition(b"?")
+        path = target.decode("utf-8", "replace")
         read = Request(request.method, path, query, await request.read(), request.headers, request.remote or "")
         environment.note(read)
         fault = plan.at_request(environment.name, path, http=True)
