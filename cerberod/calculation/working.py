@@ -11,6 +11,7 @@ import signal
 import struct
 import threading
 import traceback
+from contextlib import suppress
 from importlib import import_module
 from queue import SimpleQueue
 from typing import Any, BinaryIO
@@ -45,7 +46,8 @@ def _read(wire: BinaryIO, jobs: "SimpleQueue[bytes]") -> None:
 def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    os.nice(BEHIND_THE_LOOP)
+    with suppress(PermissionError):  # a service's sandbox may forbid it; the loop then shares as the kernel pleases
+        os.nice(BEHIND_THE_LOOP)
     jobs: SimpleQueue[bytes] = SimpleQueue()
     with os.fdopen(os.dup(0), "rb") as wire_in, os.fdopen(os.dup(1), "wb") as wire_out:
         os.dup2(2, 1)  # what a library prints must not end up between the answers

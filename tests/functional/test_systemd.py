@@ -1,5 +1,6 @@
 """The unit and its installer: judged by systemd's own tools, tried on a root folder of the test's own."""
 
+import ctypes.util
 import os
 import re
 import shutil
@@ -7,6 +8,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
+from tests.functional.conftest import StartDaemon
+from tests.support.client import connected
 
 ROOT = Path(__file__).resolve().parents[2]
 UNIT = ROOT / "systemd" / "cerberod.service"
@@ -174,3 +178,17 @@ def test_what_it_cannot_do_is_one_line(machine: Machine) -> None:
         assert done.returncode == 1
         assert says in done.stderr
         assert len(done.stderr.splitlines()) == 1
+
+
+@needs_systemd
+@pytest.mark.skipif(ctypes.util.find_library("seccomp") is None, reason="libseccomp is not here, which systemd brings")
+async def test_the_daemon_works_behind_the_units_system_call_filter(start_daemon: StartDaemon) -> None:
+    daemon = start_daemon("serve", "--sim", module="tests.support.sandboxed")
+    order = {"instrument_name": "BTC-PERPETUAL", "side": "buy", "amount": "10", "price": "1000"}
+    closes = [100.0 + number % 7 + number % 11 for number in range(300)]
+    async with connected(daemon) as client:
+        assert (await client.call("deribit.place_order", order))["outcome"] == "confirmed"
+        assert (await client.call("bybit.get_server_time"))["server_time"]
+        # In the worker process, which inherits the filter.
+        fitted = await client.call("common.garch11_forecast", {"close": closes, "horizon": 5})
+        assert fitted["basis"]["count"] == len(closes)
