@@ -1,8 +1,9 @@
 """Which instruments exist now, by category and symbol; remade when a delivery passes."""
 
-from cerberod.simulator.bybit import instruments
+from cerberod.simulator.bybit import listing
 from cerberod.simulator.bybit.calendar import EXPIRY_HOUR_MS, Calendar, listed_at
-from cerberod.simulator.bybit.instruments import OPTION_COINS, Instrument
+from cerberod.simulator.bybit.instruments import Instrument
+from cerberod.simulator.bybit.listing import OPTION_COINS
 from cerberod.simulator.market import DAY_MS, Market
 from cerberod.simulator.timing import MarketTime
 
@@ -47,9 +48,9 @@ class Catalogue:
             return [
                 i
                 for coin in OPTION_COINS
-                for i in instruments.options(coin, "USDT", end, self._market.index(coin, listed_at(end)))
+                for i in listing.options(coin, "USDT", end, self._market.index(coin, listed_at(end)))
             ]
-        listed = instruments.dated_linears(expiries) if category == "linear" else instruments.inverses(expiries)
+        listed = listing.dated_linears(expiries) if category == "linear" else listing.inverses(expiries)
         return [i for i in listed if i.delivery_ms == end]
 
     def _made(self, now_ms: int) -> dict[str, Listing]:
@@ -58,11 +59,11 @@ class Catalogue:
         for coin in OPTION_COINS:
             for quote in ("USDT", "USDC"):
                 for end in expiries.options if quote == "USDT" else expiries.quarters[:2]:
-                    listed += instruments.options(coin, quote, end, self._market.index(coin, listed_at(end)))
+                    listed += listing.options(coin, quote, end, self._market.index(coin, listed_at(end)))
         found = {
-            "spot": instruments.spots(),
-            "linear": instruments.linears(expiries),
-            "inverse": instruments.inverses(expiries),
+            "spot": listing.spots(),
+            "linear": listing.linears(expiries),
+            "inverse": listing.inverses(expiries),
             "option": listed,
         }
         return {category: {i.symbol: i for i in rows} for category, rows in found.items()}

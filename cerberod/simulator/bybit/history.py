@@ -8,7 +8,8 @@ from urllib.parse import parse_qs, quote
 from cerberod.simulator.bybit import calendar
 from cerberod.simulator.bybit.calls import Call, Record, Routes, chosen, instrument_of
 from cerberod.simulator.bybit.events import delivered_index
-from cerberod.simulator.bybit.instruments import OPTION_COINS, Instrument
+from cerberod.simulator.bybit.instruments import Instrument
+from cerberod.simulator.bybit.listing import OPTION_COINS
 from cerberod.simulator.bybit.paging import page
 from cerberod.simulator.bybit.params import Params
 from cerberod.simulator.bybit.tape import Row

@@ -4,16 +4,16 @@ from decimal import Decimal
 
 import pytest
 
-from cerberod.simulator.bybit import instruments
+from cerberod.simulator.bybit import listing
 from cerberod.simulator.bybit.calendar import Calendar
 from cerberod.simulator.bybit.instruments import Instrument
 from cerberod.simulator.bybit.wallet import Account, Holding, fee, initial_margin
 
 D = Decimal
 DAY = 1_787_370_645_000
-LINEAR = next(i for i in instruments.linears(Calendar(DAY)) if i.symbol == "BTCUSDT")
-INVERSE = next(i for i in instruments.inverses(Calendar(DAY)) if i.symbol == "BTCUSD")
-OPTION = next(i for i in instruments.options("BTC", "USDT", Calendar(DAY).quarters[0], 100_000.0) if i.is_call)
+LINEAR = next(i for i in listing.linears(Calendar(DAY)) if i.symbol == "BTCUSDT")
+INVERSE = next(i for i in listing.inverses(Calendar(DAY)) if i.symbol == "BTCUSD")
+OPTION = next(i for i in listing.options("BTC", "USDT", Calendar(DAY).quarters[0], 100_000.0) if i.is_call)
 
 
 def test_a_position_grows_at_the_mean_and_shrinks_at_its_entry() -> None:
