@@ -1,5 +1,6 @@
 """The simulated Bybit's door: signatures over the bytes received, the window of time, limits, statuses, envelopes."""
 
+import socket
 from collections.abc import AsyncIterator
 from urllib.parse import quote
 
@@ -199,3 +200,13 @@ async def test_a_cursor_is_good_as_it_came_and_encoded_once_more(bybit: RawBybit
     assert pages[0]["nextPageCursor"] == ""
     symbols = [row["symbol"] for row in first["list"] + pages[0]["list"]]
     assert len(first["list"]) == 500 < len(symbols) == len(set(symbols))
+
+
+async def test_a_port_may_be_chosen_and_one_that_is_taken_is_an_error(clock: ManualClock) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(OSError, match="in use"):
+            async with run_simulator(SimulatorConfig(bybit_port=port), clock):
+                raise AssertionError("served on a port that was taken")
+    async with run_simulator(SimulatorConfig(bybit_port=port), clock) as running:
+        assert running.urls["bybit_testnet"] == f"http://127.0.0.1:{port}"

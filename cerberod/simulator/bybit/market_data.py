@@ -18,7 +18,7 @@ from cerberod.simulator.market import DAY_MS
 from cerberod.simulator.matching import Level, Side
 
 _PREDICTED_MS = 1_800_000
-_ROWS_AT_ONCE = 64
+_ROWS_AT_ONCE = 32
 _DEPTHS: Final = {"spot": (1, 1_000), "linear": (25, 1_000), "inverse": (25, 1_000), "option": (1, 25)}
 """Default and largest."""
 

@@ -20,7 +20,7 @@ from cerberod.simulator.bybit.quotes import Quotes
 from cerberod.simulator.market import ASSETS, DAY_MS, HOUR_MS, YEAR_MS
 from cerberod.simulator.noise import KNOT_MS, FloatArray, key_of
 
-_PIECE = 14 * DAY_MS // KNOT_MS  # knots read at once
+_PIECE = 7 * DAY_MS // KNOT_MS  # knots read at once
 _SHARES: Final = {"spot": 0.6, "perpetual": 1.5, "future": 0.02, "option": 0.001}
 _INTEREST: Final = {"perpetual": 4e9, "future": 1e8, "option": 4e5}
 _FUNDING_STEP_MS = 300_000
