@@ -108,6 +108,9 @@ async def test_a_package_that_rests_is_edited_and_cancelled(
         edited = await done(bot, "deribit.edit_order", order_id=order_id, price="-0.0002")
         assert edited["order"]["price"] == "-0.0002"
         await done(bot, "deribit.cancel_order", order_id=order_id)
+        itself = {"instrument_name": told["combo_id"], "side": "buy", "amount": "0.1", "price": "-0.0003"}
+        direct = await done(bot, "deribit.place_order", **itself)
+        assert (direct["order"]["price"], direct["order"]["order_state"]) == ("-0.0003", "open")
         assert await held(bot, legs) == [0, 0]
 
 

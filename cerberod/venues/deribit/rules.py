@@ -51,6 +51,16 @@ def off_combo_grid(field: str, price: Decimal, instrument: Instrument) -> Iterat
         yield Reason(field=field, rule=f"a multiple of the tick size {plain(tick)}", nearest=plain(tidy(nearest)))
 
 
+def off_limit_grid(field: str, price: Decimal, instrument: Instrument) -> Iterator[Reason]:
+    """Yield the reason why a limit price cannot stand in an instrument's book: off its grid, or below it."""
+    if is_combo(instrument):
+        yield from off_combo_grid(field, price, instrument)
+    elif price <= 0:
+        yield Reason(field=field, rule="above zero")
+    else:
+        yield from off_grid(field, price, instrument)
+
+
 def wrong_amount(field: str, amount: Decimal, instrument: Instrument) -> Iterator[Reason]:
     """Yield the reason why an amount cannot be ordered."""
     least, step = instrument.min_trade_amount, amount_step(instrument)

@@ -122,12 +122,10 @@ def _objections(params: EditOrder, order: Order, instrument: Instrument) -> list
     if params.price is not None:
         if order.price is None:
             reasons.append(Reason(field="price", rule="left out for an order without a price"))
-        elif rules.is_combo(instrument):
-            reasons += rules.off_combo_grid("price", params.price, instrument)
+        elif order.advanced is None:
+            reasons += rules.off_limit_grid("price", params.price, instrument)
         elif params.price <= 0:
             reasons.append(Reason(field="price", rule="above zero"))
-        elif order.advanced is None:
-            reasons += rules.off_grid("price", params.price, instrument)
     if params.trigger_price is not None:
         if order.trigger_price is None:
             reasons.append(Reason(field="trigger_price", rule="left out for an order without a trigger price"))

@@ -11,7 +11,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from cerberod.rpc.call import Call
-from cerberod.trading.money import Amount, Price
+from cerberod.trading.money import Amount, Price, Quantity
 from cerberod.trading.orders import Reason
 from cerberod.trading.placing import write
 from cerberod.trading.writes import Plan, order_key_of
@@ -37,7 +37,7 @@ from cerberod.venues.deribit.methods.terms import (
     not_listed,
     trigger_objections,
 )
-from cerberod.venues.deribit.methods.words import INSTRUMENT_NAME, InstrumentName
+from cerberod.venues.deribit.methods.words import INSTRUMENT_NAME, InstrumentName, is_name_of_combo
 from cerberod.venues.deribit.wire.market import Instrument
 from cerberod.venues.deribit.wire.requests import Request, given, label_of
 
@@ -51,11 +51,12 @@ class PlaceOrder(Expiring):
     type: Literal[
         "limit", "market", "stop_limit", "stop_market", "take_limit", "take_market", "market_limit", "trailing_stop"
     ] = Field(default="limit", description="Type of the order.")
-    price: Price | None = Field(
+    price: Quantity | None = Field(
         default=None,
         validate_default=True,
         description="Limit price as decimal text, for the limit types and only for them. Coin for options settled in "
-        "coin; USD with `advanced` usd; percent a year with `advanced` implv (100 is 100 %).",
+        "coin; USD with `advanced` usd; percent a year with `advanced` implv (100 is 100 %). Of a combo in the combo's "
+        "own sense, and only there zero or less.",
     )
     trigger: TriggerBy | None = Field(
         default=None, validate_default=True, description="Which price fires a stop, take or trailing order."
@@ -89,6 +90,8 @@ class PlaceOrder(Expiring):
     @field_validator("price")
     @classmethod
     def _price_fits(cls, price: Decimal | None, info: ValidationInfo) -> Decimal | None:
+        if price is not None and price <= 0 and not is_name_of_combo(info.data.get("instrument_name", "")):
+            raise PydanticCustomError("decimal_text", "a decimal number above zero, but for a combo")
         return fits(price, info, LIMITED)
 
     @field_validator("trigger")
@@ -189,7 +192,7 @@ def _objections(params: PlaceOrder, instrument: Instrument) -> list[Reason]:
     if params.advanced is not None:
         reasons += rules.wrong_advanced(params.advanced, instrument)
     elif params.price is not None:
-        reasons += rules.off_grid("price", params.price, instrument)
+        reasons += rules.off_limit_grid("price", params.price, instrument)
     if params.trigger_price is not None:
         reasons += rules.off_trigger_grid(params.trigger_price, instrument)
     if params.display_amount is not None:

@@ -21,6 +21,12 @@ INSTRUMENT_NAME = "The instrument, for example BTC-PERPETUAL, BTC-25DEC26-90000-
 KIND = "Only this kind: future, option, spot, future_combo or option_combo."
 
 
+def is_name_of_combo(name: str) -> bool:
+    """Tell whether a name can be a combo's: a code stands where others have a date or PERPETUAL."""
+    code = name.split("-")[1:2]
+    return bool(code) and code[0][:1].isalpha() and code[0] != "PERPETUAL"
+
+
 def alone(name: str | None, info: ValidationInfo) -> str | None:
     """Refuse an instrument beside a currency or a kind: it has both already."""
     if name is not None and (info.data.get("currency") or info.data.get("kind")):

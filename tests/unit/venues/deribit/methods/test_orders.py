@@ -330,6 +330,37 @@ async def test_an_instrument_that_is_no_more_is_told_from_one_that_never_was(nam
         assert [reason.rule for reason in plan.denied] == [rule]
 
 
+COMBO = {"instrument_name": "BTC-CS-25DEC26-90000_100000", "amount": "0.1"}
+
+
+@pytest.mark.parametrize(
+    ("price", "kind", "reasons"),
+    [
+        ("-0.0012", "option_combo", []),
+        ("0", "option_combo", []),
+        ("-0.00126", "option_combo", [("price", "-0.0013")]),
+        ("-0.0012", "option", [("price", None)]),
+    ],
+)
+async def test_only_a_combo_is_bought_below_zero(price: str, kind: str, reasons: list[tuple[str, str | None]]) -> None:
+    """A name can only look like a combo's; the venue tells what it is."""
+    combo = OPTION | {"kind": kind, "tick_size_steps": []}
+    async with calling(public__get_instrument=instrument(COMBO["instrument_name"], **combo)) as (_, call):
+        plan = await place_order(call, params_of(PlaceOrder, **(LIMIT | COMBO | {"price": price})))
+        assert [(reason.field, reason.nearest) for reason in plan.denied] == reasons
+        assert reasons or plan.wire["params"]["price"] == price
+
+
+@pytest.mark.parametrize(
+    "name", ["BTC-PERPETUAL", "BTC-25DEC26-90000-C", "BTC_USDC", "SOL_USDC-PERPETUAL", "BTC-6OCT26"]
+)
+def test_a_price_below_zero_is_refused_for_what_can_be_no_combo(name: str) -> None:
+    for price in ("0", "-1"):
+        with pytest.raises(ValidationError) as refused:
+            params_of(PlaceOrder, **(LIMIT | {"instrument_name": name, "price": price}))
+        assert fields(refused.value) == {"price"}
+
+
 @pytest.mark.parametrize("code", [-32602, 13020, 10020])
 async def test_an_instrument_that_does_not_exist_is_denied(code: int) -> None:
     async with calling(public__get_instrument=Error(code)) as (_, call):
