@@ -355,7 +355,8 @@ class _Loading:
         lonely = [name for name in ("TESTNET_TOKEN", "MAINNET_TOKEN") if name + "_OLD" in given and name not in given]
         for name in lonely:
             self._problem(name, f"must be given with {name}_OLD")
-        if not self.sim and not lonely and needs_token and "TESTNET_TOKEN" not in given and "MAINNET_TOKEN" not in given:
+        tokenless = "TESTNET_TOKEN" not in given and "MAINNET_TOKEN" not in given
+        if tokenless and needs_token and not (self.sim or lonely):
             self._problem("TESTNET_TOKEN", "must be given, or MAINNET_TOKEN (cerberod token new makes one)")
         return tokens
 

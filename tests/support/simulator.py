@@ -14,7 +14,7 @@ from tests.support.command import ENDS_S
 from tests.support.daemon import Output, environment
 
 TESTNET, LIVE = "deribit_testnet", "deribit_live"
-_LAST = b"DERIBIT_CLIENT_SECRET_LIVE="
+_LAST = b"BYBIT_API_SECRET_LIVE="
 
 
 class SimulatorProcess:
@@ -39,7 +39,7 @@ class SimulatorProcess:
             told = self._changed.wait_for(self._announced, ENDS_S)
         assert told, f"no announcement: {self.stdout.data!r} {self.stderr.data!r}"
         lines = [line.decode() for line in self.stdout.lines]
-        self.settings: dict[str, Any] = dict(line.split("=", 1) for line in lines if line.startswith("DERIBIT_"))
+        self.settings: dict[str, Any] = dict(line.split("=", 1) for line in lines if line.startswith(("DERIBIT_", "BYBIT_")))
         """What a daemon needs to trade on it."""
         self.control = next(line.split()[1] for line in lines if line.startswith("control "))
 
