@@ -39,7 +39,8 @@ class SimulatorProcess:
             told = self._changed.wait_for(self._announced, ENDS_S)
         assert told, f"no announcement: {self.stdout.data!r} {self.stderr.data!r}"
         lines = [line.decode() for line in self.stdout.lines]
-        self.settings: dict[str, Any] = dict(line.split("=", 1) for line in lines if line.startswith(("DERIBIT_", "BYBIT_")))
+        told_settings = (line for line in lines if line.startswith(("DERIBIT_", "BYBIT_")))
+        self.settings: dict[str, Any] = dict(line.split("=", 1) for line in told_settings)
         """What a daemon needs to trade on it."""
         self.control = next(line.split()[1] for line in lines if line.startswith("control "))
 
