@@ -7,6 +7,7 @@ the window says.
 
 import hashlib
 import logging
+import math
 import secrets
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -34,6 +35,7 @@ from cerberod.rpc.call import Tally, current_tally
 from cerberod.settings import Limits, Secret, UpstreamSettings
 from cerberod.venues.backoff import Backoff, Chance
 from cerberod.venues.bybit.errors import (
+    KEY_REFUSED,
     READ_AGAIN,
     TIMESTAMP,
     TOO_MANY_VISITS,
@@ -43,12 +45,11 @@ from cerberod.venues.bybit.errors import (
     refusal,
 )
 from cerberod.venues.bybit.instruments import Name, fetch_instrument, name_of
-from cerberod.venues.bybit.limits import ADDRESS, BAN_S, allowance, allowance_of, group_of
+from cerberod.venues.bybit.pacing import BANNED, Pacing
 from cerberod.venues.bybit.wire import envelope
 from cerberod.venues.bybit.wire.envelope import Answer
 from cerberod.venues.bybit.wire.instruments import Instrument
 from cerberod.venues.coalesce import Coalescer
-from cerberod.venues.credits import Credits
 from cerberod.venues.health import VenueStatus
 from cerberod.venues.instrument_book import InstrumentBook
 from cerberod.venues.venue_time import VenueTime
@@ -67,9 +68,11 @@ _RETRIES = 2
 _FIRST_RETRY_S = 0.1
 _OFFSET_TOLD_MS = 500.0
 _PROBE_SHARE = 0.9
-_PRIVATE_AT_MOST = 256
+_KEY_AGAIN_S = 30.0
 _NO_EFFECT_STATUS = frozenset({400, 401, 403, 404, 405})
 """HTTP statuses by which the venue says that a request was not taken."""
+_TROUBLE = frozenset({429, *range(500, 600)})
+"""HTTP statuses that say more about the venue than about the request."""
 
 
 class Bybit:
@@ -98,13 +101,16 @@ class Bybit:
         self._link: HttpLink | None = None
         self._time = VenueTime()
         self._coalescer = Coalescer()
-        self._address = Credits(ADDRESS, clock.monotonic())
-        self._credits: dict[tuple[str, str], Credits] = {}
+        self._pacing = Pacing(clock)
         self._endpoints: Endpoints | None = None
         self._latency_ms: float | None = None
         self._failure: str | None = "not_asked_yet"
         self._losses = 0
-        self._banned_until = 0.0
+        self._used = False
+        self._key_refusal: str | None = None
+        self._key_taken = False
+        self._key_asked_at = -math.inf
+        self._loading = anyio.Lock()
         self._running = False
         self._alarmed: set[str] = set()
         self.instruments: InstrumentBook[Name, Instrument] = InstrumentBook(self._fetch_instrument, name_of, clock)
@@ -178,7 +184,7 @@ class Bybit:
     @property
     def in_use(self) -> bool:
         """Tell whether it has keys or has been asked something; until then nothing is sent to the venue."""
-        return self._api_key is not None or self._link is not None
+        return self._api_key is not None or self._used
 
     # -- life ----------------------------------------------------------------------------------------------------------
 
@@ -192,6 +198,7 @@ class Bybit:
             if self._api_key is not None:
                 with suppress(RpcError):
                     await self.read("get_server_time", urgent=True)
+                    await self._try_key()
             await anyio.sleep_forever()
         finally:
             self._running = False
@@ -207,16 +214,27 @@ class Bybit:
         try:
             with anyio.fail_after(timeout_s * _PROBE_SHARE):
                 await self.read("get_server_time", urgent=True)
+                with suppress(VenueRefused):
+                    await self._try_key()
         except TimeoutError:
             return self._unhealthy("no_answer")
         except RpcError as error:
             return self._unhealthy(str(error.data.get("reason", "no_usable_answer")))
         return self.status()
 
+    async def _try_key(self) -> None:
+        """Find out whether the venue takes our key, where no answer has told yet; not more than twice a minute."""
+        now = self._clock.monotonic()
+        if self._api_key is None or self._key_taken or now - self._key_asked_at < _KEY_AGAIN_S:
+            return
+        self._key_asked_at = now
+        await self.read("get_account_info", urgent=True)
+
     def status(self) -> VenueStatus:
         """Tell how this client is, without asking the venue."""
-        now, offset = self._clock.monotonic(), self.offset_ms
-        reason = self._failure
+        offset = self.offset_ms
+        connected = self._failure is None
+        reason = self._failure or self._key_refusal
         healthy = reason is None
         if healthy and offset is None:
             reason = "clock_unknown"
@@ -224,21 +242,18 @@ class Bybit:
             reason = "clock_unstable"
         elif healthy and offset is not None and abs(offset) > _OFFSET_TOLD_MS:
             reason = "clock_offset"
-        left = {"address": round(self._address.left(now), 1)}
-        for (path, group), credits in self._credits.items():
-            left[f"{path.removeprefix('/v5/')} {group}"] = round(credits.left(now), 1)
         return VenueStatus(
             exchange=VENUE,
             env=self.environment,
             healthy=healthy,
             latency_ms=None if self._latency_ms is None else round(self._latency_ms, 3),
             reason=reason,
-            connected=healthy,
-            authenticated=healthy and self._api_key is not None,
+            connected=connected,
+            authenticated=connected and self._key_taken,
             reconnects=self._losses,
             late_answers=0,
             offset_ms=None if offset is None else round(offset, 3),
-            credits_left=left,
+            credits_left=self._pacing.left(),
         )
 
     # -- asking --------------------------------------------------------------------------------------------------------
@@ -261,12 +276,14 @@ class Bybit:
         `sent` is marked just before the first byte. A code that says "already as asked" is an answer like success.
         Raises what `read` raises; before the mark nothing has left, after it the outcome is the venue's to tell.
         """
+        if not self._running:
+            raise VenueDown(VENUE, "closed")
         asked = await self._asked(call, dict(params))
         watched = _Watched(sent)
         category = params.get("category")
 
         async def attempt() -> Answer:
-            await self._credit(asked, category, units=1 if category == "option" else units)
+            await self._pace(asked, category, units=1 if category == "option" else units)
             return await self._exchange(asked, category, watched)
 
         return await self._within(self._write_deadline_s, attempt, watched)
@@ -276,17 +293,20 @@ class Bybit:
 
     async def _asked(self, call: str, params: dict[str, Any]) -> "Asked":
         """Return the request as pybit makes it. Raises `NoKeys` where one is private and there are no keys."""
-        endpoints = await self._sdk()
+        endpoints = self._endpoints or await self._sdk()
         asked: Asked = getattr(endpoints, call)(**params)
         if asked.private and self._api_key is None:
             raise NoKeys(VENUE)
         return asked
 
     async def _sdk(self) -> "Endpoints":
-        if self._endpoints is not None:
-            return self._endpoints
-        # pybit and an HTTP client take a quarter of a second to import, which daemons that never ask are spared.
-        self._endpoints, self._link = endpoints, _ = await anyio.to_thread.run_sync(self._load)
+        async with self._loading:
+            endpoints = self._endpoints
+            if endpoints is None:
+                # pybit and an HTTP client take half a second to import, which daemons that never ask are spared.
+                loaded: tuple[Endpoints, HttpLink] = await anyio.to_thread.run_sync(self._load)
+                endpoints, self._link = loaded
+                self._endpoints = endpoints
         return endpoints
 
     def _load(self) -> "tuple[Endpoints, HttpLink]":
@@ -303,7 +323,7 @@ class Bybit:
             again = Backoff(self._chance, first_s=_FIRST_RETRY_S)
             while True:
                 try:
-                    await self._credit(asked, category, urgent=urgent)
+                    await self._pace(asked, category, urgent=urgent)
                     return await self._exchange(asked, category, watched)
                 except UpstreamError as failure:
                     if urgent or not self._running or again.failures >= _RETRIES or not _passes(failure):
@@ -315,59 +335,34 @@ class Bybit:
     async def _within(self, seconds: float, attempt: Callable[[], Awaitable[Answer]], watched: "_Watched") -> Answer:
         with anyio.move_on_after(seconds):
             return await attempt()
-        self._failure = "no_answer"
+        if watched.marked:
+            self._failure = "no_answer"
         raise DeadlinePassed(VENUE, sent=watched.marked)
 
-    # -- credit --------------------------------------------------------------------------------------------------------
-
-    async def _credit(self, asked: "Asked", category: str | None, *, units: int = 1, urgent: bool = False) -> None:
-        """Take the credit a request costs, waiting for it."""
-        now = self._clock.monotonic()
-        if now < self._banned_until:
-            raise VenueDown(VENUE, "address_banned_for_a_while")
-        pools = [self._address]
+    async def _pace(self, asked: "Asked", category: str | None, *, units: int = 1, urgent: bool = False) -> None:
         if asked.private:
-            pools.append(self._pool(asked.path, category))
-        if urgent:
-            for pool in pools:
-                pool.charge(now)
-            return
-        for pool in pools:
-            await self._wait_for(pool)
-        for _ in range(units - 1):  # a batch costs a unit for each order; the next request waits for what that takes
-            pools[-1].charge(self._clock.monotonic())
+            await self._pacing.private(asked.path, category, units=units, urgent=urgent)
+        else:
+            await self._pacing.public(urgent=urgent)
 
-    async def _wait_for(self, pool: Credits) -> None:
-        wait_s = pool.take(self._clock.monotonic())
-        while wait_s:
-            await anyio.sleep(wait_s)
-            wait_s = pool.take(self._clock.monotonic())
-
-    def _pool(self, path: str, category: str | None) -> Credits:
-        key = (path, group_of(category))
-        if key not in self._credits:
-            self._credits[key] = Credits(allowance(*key), self._clock.monotonic())
-        return self._credits[key]
-
-    def _learn_limit(self, path: str, category: str | None, headers: Any) -> None:
-        size = headers.get("X-Bapi-Limit", "")
-        if not (size.isdigit() and 0 < int(size) < 100_000):
-            return
-        pool, told = self._pool(path, category), allowance_of(int(size))
-        if pool.allowance != told:
-            pool.adopt(told, self._clock.monotonic())
+    def _learn_key(self, code: int) -> None:
+        if code in KEY_REFUSED:
+            self._key_refusal, self._key_taken = known(code).word, False
+        elif code == 0:
+            self._key_refusal, self._key_taken = None, True
 
     # -- one exchange --------------------------------------------------------------------------------------------------
 
     async def _exchange(self, asked: "Asked", category: str | None, watched: "_Watched") -> Answer:
         assert self._endpoints is not None, "a request was made of them"
         assert self._link is not None, "it came with them"
+        self._used = True
         posts = asked.method == "POST"
         headers = {"Content-Type": "application/json"} if posts else {}
         if asked.private:
             headers |= self._endpoints.sign(asked, self.venue_ms(), self.write_valid_ms if posts else WINDOW_MS)
         tally = current_tally.get() or Tally()
-        began = self._clock.monotonic()
+        began, before = self._clock.monotonic(), watched.marks
         try:
             answer = await self._link.exchange(
                 asked.method,
@@ -382,8 +377,8 @@ class Bybit:
             self._failure = str(failure.data["reason"])
             raise
         finally:
-            if watched.marked:
-                tally.calls += 1
+            if watched.marks > before:
+                tally.calls += watched.marks - before
                 tally.seconds += self._clock.monotonic() - began
         return self._judge(asked, category, answer, began)
 
@@ -391,9 +386,11 @@ class Bybit:
         """Turn what came back into an answer, or raise what it means."""
         ended = self._clock.monotonic()
         if answer.status == 403:
-            # Too many requests from this address, or an address the venue does not serve: asking on makes it worse.
-            self._banned_until = ended + BAN_S
-            self._failure = "address_banned_for_a_while"
+            # Too many requests from this address, or an address the venue does not serve.
+            self._pacing.ban()
+            self._failure = BANNED
+        elif answer.status in _TROUBLE:
+            self._failure = f"http_{answer.status}"
         if answer.status != 200:
             raise VenueRefused(
                 VENUE,
@@ -401,15 +398,17 @@ class Bybit:
                 "http_status",
                 effect_possible=asked.method == "POST" and answer.status not in _NO_EFFECT_STATUS,
             )
+        self._failure = "no_usable_answer"
         found = envelope.read(answer.body)
         self._failure = None
         self._latency_ms = (ended - began) * 1000
         if found.time_ms is not None:
             self._time.learn(began, ended, float(found.time_ms), float(found.time_ms))
         if asked.private:
-            self._learn_limit(asked.path, category, answer.headers)
+            self._pacing.learn(asked.path, category, answer.headers)
+            self._learn_key(found.code)
         if found.code == TOO_MANY_VISITS:
-            self._pool(asked.path, category).drain(ended)
+            self._pacing.refused(asked.path, category, answer.headers, self.venue_ms())
         if found.code == TIMESTAMP:
             self._time.restart()
         if found.code != 0 and known(found.code).effect is not Effect.DONE:
@@ -438,9 +437,13 @@ class _Watched:
 
     def __init__(self, inner: "Marked | None") -> None:
         self._inner = inner
-        self.marked = False
+        self.marks = 0
+
+    @property
+    def marked(self) -> bool:
+        return self.marks > 0
 
     def mark(self) -> None:
-        self.marked = True
+        self.marks += 1
         if self._inner is not None:
             self._inner.mark()

@@ -175,6 +175,8 @@ UNKNOWN = Known("unlisted_venue_code", Effect.ASK)
 
 TIMESTAMP = 10002
 TOO_MANY_VISITS = 10006
+KEY_REFUSED: frozenset[int] = frozenset({10003, 10004, 10007, 10008, 10009, 10010, 10028, 33004, -2015})
+"""The venue takes no request with this key, whatever it asks; 10005 lacks one permission only."""
 ORDER_NOT_FOUND: frozenset[int] = frozenset({110001, 170143, 170213})
 """For a cancel or an amendment: it is closed, or was never there; whoever asks looks it up."""
 ORDER_IS_DONE: frozenset[int] = frozenset({110008, 110010, 170139, 170142, 170190})

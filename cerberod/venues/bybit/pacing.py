@@ -1,0 +1,111 @@
+"""How fast Bybit may be asked: the credit of every endpoint, what its answers tell of it, and the ban of an address.
+
+Waits, and knows no request but by its path. Published figures come from `limits`; the headers of private answers say
+this account's own.
+"""
+
+import math
+from collections.abc import Mapping
+
+import anyio
+
+from cerberod.clock import Clock
+from cerberod.errors import VenueDown
+from cerberod.venues.bybit.errors import VENUE
+from cerberod.venues.bybit.limits import ADDRESS, BAN_S, allowance, allowance_of, group_of
+from cerberod.venues.credits import Credits
+
+BANNED = "address_banned_for_a_while"
+_CANCELS = "/v5/order/cancel"
+_LONGEST_REST_S = 2.0
+_REST_S = 1.0
+"""How long the venue counts a request."""
+_LARGEST_LIMIT = 100_000
+
+
+class Pacing:
+    """The pools of one client."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._address = Credits(ADDRESS, clock.monotonic())
+        self._pools: dict[tuple[str, str], Credits] = {}
+        self._rest_until: dict[tuple[str, str], float] = {}
+        self._banned_until = -math.inf
+
+    async def public(self, *, urgent: bool = False) -> None:
+        """Take the credit of a request without a key. Raises `VenueDown` while the address is banned."""
+        await self._take_address(urgent=urgent)
+
+    async def private(self, path: str, category: str | None, *, units: int = 1, urgent: bool = False) -> None:
+        """Take the credit of a signed request, waiting for it unless it is urgent. Raises `VenueDown` while banned."""
+        # Reads of others never hold up a cancel; the limit of its own endpoint is the venue's to set.
+        await self._take_address(urgent=urgent or path.startswith(_CANCELS))
+        key = path, group_of(category)
+        pool = self._pool(key)
+        if urgent:
+            pool.charge(self._clock.monotonic())
+            return
+        rest_s = self._rest_until.get(key, -math.inf) - self._clock.monotonic()
+        if rest_s > 0:
+            await anyio.sleep(rest_s)
+        await self._wait_for(pool)
+        for _ in range(units - 1):  # a batch costs a unit for each order; the next request waits for what that takes
+            pool.charge(self._clock.monotonic())
+
+    def learn(self, path: str, category: str | None, headers: Mapping[str, str]) -> None:
+        """Take in what a private answer says of its endpoint's limit."""
+        size = _whole(headers.get("X-Bapi-Limit"))
+        if size is None or not 0 < size < _LARGEST_LIMIT:
+            return
+        pool, told = self._pool((path, group_of(category))), allowance_of(size)
+        if pool.allowance != told:
+            pool.adopt(told, self._clock.monotonic())
+
+    def refused(self, path: str, category: str | None, headers: Mapping[str, str], venue_ms: int) -> None:
+        """Take in that the venue refused a request as one too many, and until when, by its own word."""
+        now, key = self._clock.monotonic(), (path, group_of(category))
+        self._pool(key).drain(now)
+        reset_ms = _whole(headers.get("X-Bapi-Limit-Reset-Timestamp"))
+        rest_s = _REST_S if reset_ms is None else min(max((reset_ms - venue_ms) / 1000, 0.0), _LONGEST_REST_S)
+        self._rest_until[key] = now + rest_s
+
+    def ban(self) -> None:
+        """Ask nothing for ten minutes: the venue refuses this address, and asking on makes it worse."""
+        self._banned_until = self._clock.monotonic() + BAN_S
+
+    def left(self) -> dict[str, float]:
+        """Return the requests of each endpoint that could be sent at once."""
+        now = self._clock.monotonic()
+        found = {"address": round(self._address.left(now), 1)}
+        for (path, group), pool in self._pools.items():
+            found[f"{path.removeprefix('/v5/')} {group}"] = round(pool.left(now), 1)
+        return found
+
+    def limits(self) -> dict[tuple[str, str], float]:
+        """Return the units a second of every endpoint and group of categories asked so far, as known now."""
+        return {key: 2 * pool.allowance.refill_per_s for key, pool in self._pools.items()}
+
+    async def _take_address(self, *, urgent: bool) -> None:
+        now = self._clock.monotonic()
+        if now < self._banned_until:
+            raise VenueDown(VENUE, BANNED)
+        if urgent:
+            self._address.charge(now)
+        else:
+            await self._wait_for(self._address)
+
+    async def _wait_for(self, pool: Credits) -> None:
+        wait_s = pool.take(self._clock.monotonic())
+        while wait_s:
+            await anyio.sleep(wait_s)
+            wait_s = pool.take(self._clock.monotonic())
+
+    def _pool(self, key: tuple[str, str]) -> Credits:
+        if key not in self._pools:
+            self._pools[key] = Credits(allowance(*key), self._clock.monotonic())
+        return self._pools[key]
+
+
+def _whole(text: str | None) -> int | None:
+    return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) <= 15 else None
