@@ -128,16 +128,27 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Begin:
-    """Take an intent. Encodes on creation, so that a value that is not JSON fails its own caller alone."""
+    """Take an intent, and those of the parts of its write. Encodes on creation.
+
+    So a value that is not JSON fails its own caller alone.
+    """
 
     entry: Entry
     row: tuple[object, ...]
+    parts: "tuple[Begin, ...]" = ()
+    """Taken with it or not at all."""
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """All that it takes."""
+        return (self.entry, *(part.entry for part in self.parts))
 
     @classmethod
-    def of(cls, entry: Entry) -> Self:
+    def of(cls, entry: Entry, parts: Sequence[Entry] = ()) -> Self:
         texts = (_encode(entry.params), entry.params_digest, entry.client_order_id, entry.venue, entry.account)
         rest = (_encode(entry.wire), entry.request_id, entry.session_id, entry.begun_at, State.BEGUN.value)
-        return cls(entry, (*map(str, entry.key), entry.method, *texts, *rest))
+        row = (*map(str, entry.key), entry.method, *texts, *rest)
+        return cls(entry, row, tuple(cls.of(part) for part in parts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,8 +317,10 @@ class Journal:
 
     def _change(self, change: Change) -> bool:
         match change:
-            case Begin(row=row):
+            case Begin(row=row, parts=parts):
                 self._db.execute(_INSERT, row)
+                for part in parts:
+                    self._db.execute(_INSERT, part.row)
                 return True
             case Conclude():
                 row = (State.ENDED.value, change.outcome, change.result, change.ended_at, *map(str, change.key))

@@ -4,7 +4,7 @@ Knows no venue and no wire. Every write of every venue ends as one of four outco
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -70,6 +70,8 @@ class Ending:
     reasons: tuple[Reason, ...] = ()
     venue_code: str | None = None
     as_of: datetime | None = None
+    parts: "tuple[Ending, ...]" = ()
+    """Of a write that has parts: how each ended, in their order. None when all ended as the whole request did."""
 
 
 O = TypeVar("O", bound=WriteOutcome)  # noqa: E741 - read as "outcome"
@@ -93,3 +95,23 @@ def told(model: type[O], intent: str, client_order_id: str | None, ending: Endin
     except ValidationError as error:
         logger.error("an outcome does not fit its model", exc_info=error)
         return model.model_validate(common, strict=False)
+
+
+def together(parts: Sequence[Mapping[str, Any]], request: Ending | None = None) -> Ending:
+    """Say how a write ended that consists of others, from what they are told with and how its request ended.
+
+    Not known while one of them is not known, confirmed when any is confirmed, rejected when none is.
+    """
+    outcomes = [Outcome(part["outcome"]) for part in parts]
+    request = request or Ending(Outcome.UNKNOWN)
+    if Outcome.UNKNOWN in outcomes:
+        outcome = Outcome.UNKNOWN
+    else:
+        outcome = Outcome.CONFIRMED if Outcome.CONFIRMED in outcomes else Outcome.REJECTED
+    detail = {
+        "confirmed_count": outcomes.count(Outcome.CONFIRMED),
+        "rejected_count": outcomes.count(Outcome.REJECTED),
+        "unknown_count": outcomes.count(Outcome.UNKNOWN),
+        "orders": [dict(part) for part in parts],
+    }
+    return Ending(outcome, detail, request.reasons, request.venue_code, request.as_of)

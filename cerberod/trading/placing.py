@@ -12,7 +12,8 @@ import hashlib
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, get_args, get_origin
 
 import anyio
@@ -36,10 +37,10 @@ from cerberod.rpc.registry import (
 from cerberod.trading.auditing import audit_event
 from cerberod.trading.guard import Guard, Stop
 from cerberod.trading.journal import Entry, IntentKey
-from cerberod.trading.orders import Ending, O, Outcome, Reason, WriteOutcome, told
+from cerberod.trading.orders import Ending, O, Outcome, Reason, WriteOutcome, together, told
 from cerberod.trading.recording import NotRecordable, Recorder
 from cerberod.trading.resolving import Resolver
-from cerberod.trading.writes import Finder, P, Plan, Prepare, Sent, WriteParams
+from cerberod.trading.writes import Finder, P, Part, Plan, Prepare, Sent, WriteParams
 
 logger = logging.getLogger("cerberod.trading")
 
@@ -160,6 +161,8 @@ class Placing:
             return await self._deny(request, denied, model)
         if known is None:
             entry = await self._record_intent(request, plan)
+            if entry is not None and entry.key != request.key:
+                return await self._deny(request, (_used_by_another(plan, entry),), model)
             if entry is not None:
                 return await self._tell_again(request, entry, model)
         return await self._send(request, plan, model, give_up_at)
@@ -211,7 +214,7 @@ class Placing:
         return outcome
 
     async def _record_intent(self, request: "_Request", plan: Plan[O]) -> Entry | None:
-        """Make the intent durable; return the entry that already holds it, if one does."""
+        """Make the intent, and those of its parts, durable; return the entry that already holds one, if one does."""
         principal = request.call.principal
         entry = Entry(
             environment=principal.environment.value,
@@ -229,8 +232,14 @@ class Placing:
             begun_at=iso(self._clock.now()),
         )
         request.entry = entry
+        request.parts = {part.intent: _entry_of_part(entry, part) for part in plan.parts}
+        begun = [
+            (request.parts[part.intent], request.event(EventKind.REQUEST, part=part, detail={"wire": dict(part.wire)}))
+            for part in plan.parts
+        ]
+        event = request.event(EventKind.REQUEST, detail={"wire": dict(plan.wire)})
         try:
-            return await self._recorder.begin(entry, request.event(EventKind.REQUEST, detail={"wire": dict(plan.wire)}))
+            return await self._recorder.begin(entry, event, begun)
         except NotRecordable as refusal:
             if request.urgent:  # a cancel that cannot be recorded is better than none
                 request.unrecorded = True
@@ -240,7 +249,7 @@ class Placing:
     async def _send(self, request: "_Request", plan: Plan[O], model: type[O], give_up_at: float) -> O:
         ending = await self._ending(request, plan, give_up_at)
         if isinstance(ending, RpcError):
-            await self._release(request, ending)
+            await self._release(request, plan, ending)
             raise ending
         return await self._conclude(request, plan, ending, model)
 
@@ -264,11 +273,13 @@ class Placing:
         try:
             with anyio.CancelScope(deadline=give_up_at):
                 async with self._lane(request, plan):
-                    return await plan.send(sent)
+                    ending = await plan.send(sent)
+                    assert len(ending.parts) in (0, len(plan.parts)), "an ending for each part"
+                    return ending
             failure = RpcError(Code.DEADLINE_PASSED)
         except anyio.get_cancelled_exc_class():
             if not sent.marked:  # the daemon stops; nothing is out
-                await self._release(request, RpcError(Code.SHUTTING_DOWN))
+                await self._release(request, plan, RpcError(Code.SHUTTING_DOWN))
             raise
         except VenueRefused as refusal:
             outcome = Outcome.UNKNOWN if refusal.effect_possible else Outcome.REJECTED
@@ -287,37 +298,88 @@ class Placing:
         return Ending(Outcome.UNKNOWN, reasons=(reason,))
 
     async def _conclude(self, request: "_Request", plan: Plan[O], ending: Ending, model: type[O]) -> O:
+        if plan.parts:
+            parts = await self._conclude_parts(request, plan, ending)
+            ending = together([_plain(part) for part in parts], ending)
         outcome = told(model, request.intent, plan.client_order_id, ending)
+        return await self._keep(request, request.key, request.entry, outcome, request.event)
+
+    async def _conclude_parts(self, request: "_Request", plan: Plan[O], ending: Ending) -> list[WriteOutcome]:
+        """Make the outcome of each part durable, all at once, and tell each as it stands then."""
+        endings = ending.parts or (ending,) * len(plan.parts)
+        outcomes = [
+            told(part.model, part.intent, part.client_order_id, each)
+            for part, each in zip(plan.parts, endings, strict=True)
+        ]
+
+        async def keep(number: int, part: Part) -> None:
+            key = request.key._replace(intent=part.intent)
+            event = partial(request.event, part=part)
+            outcomes[number] = await self._keep(request, key, request.parts.get(part.intent), outcomes[number], event)
+
+        with anyio.CancelScope(shield=True):
+            async with anyio.create_task_group() as group:
+                for number, part in enumerate(plan.parts):
+                    group.start_soon(keep, number, part)
+        return outcomes
+
+    async def _keep(
+        self, request: "_Request", key: IntentKey, entry: Entry | None, outcome: O, event: Callable[..., AuditEvent]
+    ) -> O:
+        """Make one outcome durable and return what stands then; ask on where it is not known."""
         result = _plain(outcome)
-        event = request.event(EventKind.OUTCOME, outcome=ending.outcome.value, detail=result)
+        ended = event(EventKind.OUTCOME, outcome=outcome.outcome.value, detail=result)
         request.call.recorded = True
         try:
             with anyio.CancelScope(shield=True):
-                final = await self._recorder.conclude(*request.key, ending.outcome.value, result, event)
-                standing = None if final or request.unrecorded else await self._recorder.find(*request.key)
+                final = await self._recorder.conclude(*key, outcome.outcome.value, result, ended)
+                standing = None if final or request.unrecorded else await self._recorder.find(*key)
         except NotRecordable:
             outcome, standing = outcome.model_copy(update={"recorded": False}), None
         if standing is not None and standing.result:  # somebody else has ended it, and one intent has one outcome
-            return model.model_validate(dict(standing.result), strict=False)
+            return type(outcome).model_validate(dict(standing.result), strict=False)
         if request.unrecorded:
             return outcome.model_copy(update={"recorded": False})
-        if ending.outcome is not Outcome.UNKNOWN:
-            self._resolver.settled(request.key)
-        elif request.entry is not None:
-            self._resolver.pursue(request.entry)
+        if outcome.outcome is not Outcome.UNKNOWN:
+            self._resolver.settled(key)
+        elif entry is not None:
+            self._resolver.pursue(entry)
         return outcome
 
-    async def _release(self, request: "_Request", failure: RpcError) -> None:
-        """Free the intent of a write of which nothing left the process, this time or ever."""
+    async def _release(self, request: "_Request", plan: Plan[O], failure: RpcError) -> None:
+        """Free the intents of a write of which nothing left the process, this time or ever."""
         if request.entry is None:
             return
-        event = request.event(EventKind.REFUSED, code=int(failure.code))
         request.call.recorded = True
-        try:
-            with anyio.CancelScope(shield=True):
-                await self._recorder.release(*request.key, event)
-        except NotRecordable:
-            logger.error("an unsent intent could not be released", extra={"request_id": request.call.request_id})
+        with anyio.CancelScope(shield=True):
+            for part in (None, *plan.parts):
+                event = request.event(EventKind.REFUSED, part=part, code=int(failure.code))
+                key = request.key if part is None else request.key._replace(intent=part.intent)
+                try:
+                    await self._recorder.release(*key, event)
+                except NotRecordable:
+                    logger.error(
+                        "an unsent intent could not be released", extra={"request_id": request.call.request_id}
+                    )
+
+
+def _entry_of_part(whole: Entry, part: Part) -> Entry:
+    """Return what the journal holds of a part: what it would hold had its own method been called."""
+    return replace(
+        whole,
+        intent=part.intent,
+        method=part.method,
+        params=part.params,
+        params_digest=digest_of(part.method, part.params),
+        client_order_id=part.client_order_id,
+        wire=dict(part.wire),
+    )
+
+
+def _used_by_another(plan: Plan[O], entry: Entry) -> Reason:
+    """Say that the intent of a part is taken."""
+    field = next((part.field for part in plan.parts if part.intent == entry.intent), "intent")
+    return Reason(field=field, rule="an intent that was not used before")
 
 
 def objection(stop: Stop) -> Reason:
@@ -342,20 +404,28 @@ class _Request:
         self.key = IntentKey(call.principal.environment.value, call.principal.bot_tag, intent)
         self.entry: Entry | None = None
         """What the journal holds of it, once it does."""
+        self.parts: dict[str, Entry] = {}
+        """What it holds of the parts, by their intents."""
         self.unrecorded = False
         """True when it is sent although it could not be recorded."""
-        canonical = orjson.dumps([call.method, params], option=orjson.OPT_SORT_KEYS)
-        self.digest = hashlib.sha256(canonical).hexdigest()
+        self.digest = digest_of(call.method, params)
 
     def event(
         self,
         kind: EventKind,
         *,
+        part: Part | None = None,
         outcome: str | None = None,
         code: int | None = None,
         detail: Mapping[str, Any] | None = None,
     ) -> AuditEvent:
-        return audit_event(self.call, kind, self.params, intent=self.intent, outcome=outcome, code=code, detail=detail)
+        params, intent = (self.params, self.intent) if part is None else (part.params, part.intent)
+        return audit_event(self.call, kind, params, intent=intent, outcome=outcome, code=code, detail=detail)
+
+
+def digest_of(method: str, params: Mapping[str, Any]) -> str:
+    """Digest what is compared with a repeat of an intent."""
+    return hashlib.sha256(orjson.dumps([method, params], option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def _plain(outcome: WriteOutcome) -> dict[str, Any]:

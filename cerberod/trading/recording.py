@@ -11,7 +11,7 @@ import logging
 import math
 import sqlite3
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -122,18 +122,24 @@ class Recorder:
         """Whether there is an audit log. Without one mainnet writes are refused."""
         return self._records.log is not None
 
-    async def begin(self, entry: Entry, event: AuditEvent) -> Entry | None:
+    async def begin(
+        self, entry: Entry, event: AuditEvent, parts: Sequence[tuple[Entry, AuditEvent]] = ()
+    ) -> Entry | None:
         """Make an intent and its audit record durable; return the entry that already holds the intent, if one does.
 
-        None: the write may be sent. An entry: nothing was written, not even the event. When it ends by cancellation,
-        the intent is free again: either no commit had taken it, or it has been released. Raises `NotRecordable`.
+        `parts` are what a write consists of that have intents of their own: all are taken, or none. None: the write may
+        be sent. An entry, which may hold the intent of a part: nothing was written, not even an event. When it ends by
+        cancellation, the intents are free again: either no commit had taken them, or they have been released. Raises
+        `NotRecordable`.
         """
         if not self.auditing and entry.environment == Environment.MAINNET:
             raise NotRecordable("the audit log is switched off (AUDIT_LOG_FILE), so mainnet writes are refused")
         if (reason := self.failure) is not None:
             raise NotRecordable(reason)
-        event.check()
-        work = _Work(Item((event,), Begin.of(entry)))
+        events = (event, *(each for _, each in parts))
+        for each in events:
+            each.check()
+        work = _Work(Item(events, Begin.of(entry, [part for part, _ in parts])))
         self._put(work)
         try:
             await work.done.wait()
@@ -270,9 +276,10 @@ class Recorder:
         change = work.item.change
         if work.failure is None and work.item.known is None and isinstance(change, Begin):
             detail = {"what": "cancelled before anything was sent"}
-            event = replace(work.item.events[0], kind=EventKind.REFUSED, detail=detail)
-            with suppress(NotRecordable):  # then it is owed
-                await self._through(_Work(Item((event,), Release(change.entry.key))))
+            for entry, begun in zip(change.entries, work.item.events, strict=True):
+                event = replace(begun, kind=EventKind.REFUSED, detail=detail)
+                with suppress(NotRecordable):  # then it is owed
+                    await self._through(_Work(Item((event,), Release(entry.key))))
 
     async def _read(self, read: Callable[[], T]) -> T:
         try:
@@ -324,7 +331,7 @@ class Recorder:
         while self._queue:
             change = self._queue[0].item.change
             if isinstance(change, Begin):
-                if change.entry.key in touched:
+                if any(entry.key in touched for entry in change.entries):
                     break
             elif isinstance(change, Conclude | Release):
                 touched.add(change.key)

@@ -124,11 +124,12 @@ class Records:
         applied = []
         for item in items:
             if isinstance(item.change, Begin):
-                entry = item.change.entry
-                item.known = beginning.get(entry.key) or self.journal.find(entry.key)
+                entries = item.change.entries
+                found = (beginning.get(entry.key) or self.journal.find(entry.key) for entry in entries)
+                item.known = next((entry for entry in found if entry is not None), None)
                 if item.known is not None:
                     continue
-                beginning[entry.key] = entry
+                beginning.update((entry.key, entry) for entry in entries)
             applied.append(item)
         return applied
 

@@ -13,7 +13,7 @@ from cerberod.ids import order_key
 from cerberod.rpc.call import Call, Services
 from cerberod.rpc.registry import Params
 from cerberod.trading.journal import Entry
-from cerberod.trading.orders import Ending, O, Reason
+from cerberod.trading.orders import Ending, O, Reason, WriteOutcome
 
 Intent = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,64}$")]
 """An idempotency key: 1 to 64 printable ASCII characters without blanks."""
@@ -43,6 +43,27 @@ class Sent:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """One of the writes that a request carries several of, with an intent, a record and an outcome of its own.
+
+    It is recorded as if its method had been called for it alone: found again by that method's finder, asked about by
+    its own intent, and answered from the record if that method is called with the same intent.
+    """
+
+    method: str
+    """The write method that would send it alone."""
+    intent: str
+    params: Mapping[str, Any]
+    """What that method would have been called with, without the intent."""
+    model: type[WriteOutcome]
+    """What that method answers with."""
+    wire: Mapping[str, Any]
+    client_order_id: str | None = None
+    field: str = "intent"
+    """The parameter that names its intent, for refusals."""
+
+
+@dataclass(frozen=True, slots=True)
 class Plan(Generic[O]):
     """What a write will send, or why it will not."""
 
@@ -58,6 +79,8 @@ class Plan(Generic[O]):
     """True when it cannot open or grow a position; only such orders pass while trading is reduce-only."""
     denied: tuple[Reason, ...] = ()
     """Reasons not to send."""
+    parts: tuple[Part, ...] = ()
+    """What it consists of, each with an intent that no other has; `send` tells how each ended in `Ending.parts`."""
 
 
 Finder = Callable[[Services, Entry], Awaitable[Ending | None]]
@@ -66,7 +89,8 @@ Finder = Callable[[Services, Entry], Awaitable[Ending | None]]
 Prepare = Callable[[Call, P], Awaitable[Plan[O]]]
 
 
-def order_key_of(call: Call, params: WriteParams, account: str) -> bytes:
-    """Return the 32 bytes from which the venue's client order id of this write is cut."""
-    assert params.intent is not None, "Placing names the intent before a write is prepared"
-    return order_key(call.principal.environment, account, call.principal.bot_tag, params.intent)
+def order_key_of(call: Call, params: WriteParams, account: str, intent: str | None = None) -> bytes:
+    """Return the 32 bytes from which the venue's client order id of this write, or of a part of it, is cut."""
+    intent = intent or params.intent
+    assert intent is not None, "Placing names the intent before a write is prepared"
+    return order_key(call.principal.environment, account, call.principal.bot_tag, intent)
