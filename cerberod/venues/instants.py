@@ -3,7 +3,7 @@
 A date without a zone means another moment on every machine, so it is refused.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -11,6 +11,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 _LONGEST = 40
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class _InstantText:
@@ -56,3 +57,8 @@ def _refusal() -> PydanticCustomError:
 
 Instant = Annotated[datetime, _InstantText()]
 """A moment in UTC."""
+
+
+def milliseconds(moment: datetime) -> int:
+    """Return a moment as venues want it: milliseconds since 1970."""
+    return (moment - _EPOCH) // timedelta(milliseconds=1)

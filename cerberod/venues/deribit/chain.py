@@ -21,10 +21,10 @@ from cerberod.clock import from_ms
 from cerberod.errors import BadVenueData, InvalidParams
 from cerberod.venues.deribit.client import Deribit
 from cerberod.venues.deribit.errors import VENUE
-from cerberod.venues.deribit.history import milliseconds
 from cerberod.venues.deribit.wire.market import expiry as expiry_of
 from cerberod.venues.deribit.wire.market import index_price
 from cerberod.venues.deribit.wire.summaries import Summary, summaries
+from cerberod.venues.instants import milliseconds
 
 OPTION_NAME = re.compile(
     r"^([A-Z0-9]+)(?:_([A-Z0-9]+))?-(\d{1,2}[A-Z]{3}\d{2})-(\d{1,12}(?:d\d{1,12})?)-([CP])$", re.ASCII

@@ -12,8 +12,9 @@ from cerberod.errors import BadVenueData
 from cerberod.venues.deribit.client import Deribit
 from cerberod.venues.deribit.errors import VENUE
 from cerberod.venues.deribit.history import count_bars
-from cerberod.venues.deribit.paging import Progress, check_cost
+from cerberod.venues.deribit.paging import Progress
 from cerberod.venues.deribit.wire.reading import Fields
+from cerberod.venues.paging import check_cost
 
 RESOLUTIONS: dict[str, int] = {"1": 1_000, "60": 60_000, "3600": 3_600_000, "43200": 43_200_000, "1D": 86_400_000}
 """Milliseconds of a candle; Deribit names them in seconds."""

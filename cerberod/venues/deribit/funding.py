@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from cerberod.venues.deribit.client import Deribit
-from cerberod.venues.deribit.history import count_bars, milliseconds
-from cerberod.venues.deribit.paging import Progress, check_cost
+from cerberod.venues.deribit.history import count_bars
+from cerberod.venues.deribit.paging import Progress
 from cerberod.venues.deribit.wire.series import FundingHour, funding_hours
+from cerberod.venues.instants import milliseconds
+from cerberod.venues.paging import check_cost
 
 HOUR_MS = 3_600_000
 PAGE = 744

@@ -6,12 +6,13 @@ every page asks for no more than fits, newest first, and goes on from what reall
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 from cerberod.clock import from_ms
 from cerberod.venues.deribit.client import Deribit
-from cerberod.venues.deribit.paging import Progress, check_cost
+from cerberod.venues.deribit.paging import Progress
 from cerberod.venues.deribit.wire.market import Candle, candles
+from cerberod.venues.paging import check_cost
 
 _MINUTE_MS = 60_000
 _MINUTES = (1, 3, 5, 10, 15, 30, 60, 120, 180, 360, 720)
@@ -25,7 +26,6 @@ LONG_PAGE = 1000
 MOST = 20_000
 
 _METHOD = "public/get_tradingview_chart_data"
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +35,6 @@ class Found:
     as_of: datetime
     candles: list[Candle]
     pages: int
-
-
-def milliseconds(moment: datetime) -> int:
-    """Return milliseconds since 1970."""
-    return (moment - _EPOCH) // timedelta(milliseconds=1)
 
 
 def count_bars(start_ms: int, end_ms: int, step_ms: int) -> int:

@@ -18,11 +18,11 @@ from cerberod.errors import BadVenueData, InvalidParams
 from cerberod.venues.deribit.chain import OPTION_NAME, refusal, strike_of
 from cerberod.venues.deribit.client import Deribit
 from cerberod.venues.deribit.errors import VENUE
-from cerberod.venues.deribit.history import milliseconds
 from cerberod.venues.deribit.rules import wrong_amount
 from cerberod.venues.deribit.wire import market as wire
 from cerberod.venues.deribit.wire.market import Instrument
 from cerberod.venues.deribit.wire.summaries import Summary, summaries
+from cerberod.venues.instants import milliseconds
 
 _FUTURE_NAME = re.compile(r"^([A-Z0-9]+)(?:_([A-Z0-9]+))?-(\d{1,2}[A-Z]{3}\d{2}|PERPETUAL)$", re.ASCII)
 _DAY_MS = 86_400_000

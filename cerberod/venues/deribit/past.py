@@ -11,11 +11,12 @@ from typing import Any
 from cerberod.errors import BadVenueData
 from cerberod.venues.deribit.client import Deribit
 from cerberod.venues.deribit.errors import VENUE
-from cerberod.venues.deribit.paging import Progress, in_pieces
+from cerberod.venues.deribit.paging import Progress
 from cerberod.venues.deribit.tape import Source, Tape, fetch_trades, in_order, whole_moments
 from cerberod.venues.deribit.wire.orders import Order, order
 from cerberod.venues.deribit.wire.past import PastTrade, past_trade
 from cerberod.venues.deribit.wire.reading import rows
+from cerberod.venues.paging import in_pieces
 
 ORDERS_PAGE = 1000
 MOST_ORDERS = 5_000

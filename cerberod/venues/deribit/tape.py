@@ -13,9 +13,10 @@ from typing import Any, Generic, Protocol, TypeVar
 from cerberod.errors import BadVenueData
 from cerberod.venues.deribit.client import Deribit
 from cerberod.venues.deribit.errors import VENUE
-from cerberod.venues.deribit.history import milliseconds
-from cerberod.venues.deribit.paging import Progress, in_pieces
+from cerberod.venues.deribit.paging import Progress
 from cerberod.venues.deribit.wire.reading import Fields
+from cerberod.venues.instants import milliseconds
+from cerberod.venues.paging import in_pieces
 
 PAGE = 1000
 """Most trades of one answer."""

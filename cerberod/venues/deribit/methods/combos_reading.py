@@ -13,10 +13,10 @@ from cerberod.trading.money import Amount, Quantity
 from cerberod.venues.deribit.client import Deribit
 from cerberod.venues.deribit.errors import VENUE
 from cerberod.venues.deribit.methods.words import CURRENCY, INSTRUMENT_NAME, CurrencyOrAny, InstrumentName
-from cerberod.venues.deribit.paging import in_pieces
 from cerberod.venues.deribit.wire import combos as wire
 from cerberod.venues.deribit.wire.combos import Combo, LegPrices
 from cerberod.venues.deribit.wire.reading import Fields, rows
+from cerberod.venues.paging import in_pieces
 
 AS_OF = "When the venue answered, by its own stamp of the answer; what it tells of may be older."
 

@@ -9,8 +9,7 @@ from pydantic import Field
 from cerberod.rpc.call import Call
 from cerberod.rpc.registry import Deadline, Params, Result, method
 from cerberod.venues.deribit.client import Deribit
-from cerberod.venues.deribit.history import RESOLUTIONS, fetch_candles, milliseconds
-from cerberod.venues.deribit.methods.windows import Window
+from cerberod.venues.deribit.history import RESOLUTIONS, fetch_candles
 from cerberod.venues.deribit.methods.words import (
     CURRENCY,
     INSTRUMENT_NAME,
@@ -22,6 +21,8 @@ from cerberod.venues.deribit.methods.words import (
 )
 from cerberod.venues.deribit.wire import market as wire
 from cerberod.venues.deribit.wire.market import Candle, Expiration, Instrument, OrderBook, Ticker
+from cerberod.venues.instants import milliseconds
+from cerberod.venues.windows import Window
 
 AS_OF = "When the venue answered, by its own stamp of the answer; what it tells of may be older."
 

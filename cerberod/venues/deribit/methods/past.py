@@ -10,8 +10,7 @@ from cerberod.rpc.call import Call
 from cerberod.rpc.registry import Deadline, Params, Result, method
 from cerberod.venues.deribit import continued, past, tape
 from cerberod.venues.deribit.client import Deribit
-from cerberod.venues.deribit.history import milliseconds
-from cerberod.venues.deribit.methods.windows import AS_OF, PAGES, OfTape, OpenWindow, Window, of_tape
+from cerberod.venues.deribit.methods.windows import OfTape, of_tape
 from cerberod.venues.deribit.methods.words import (
     CURRENCY,
     INSTRUMENT_NAME,
@@ -26,6 +25,8 @@ from cerberod.venues.deribit.methods.words import (
 from cerberod.venues.deribit.wire.orders import Order
 from cerberod.venues.deribit.wire.past import LogEntry, PastTrade, log_entry
 from cerberod.venues.deribit.wire.requests import given
+from cerberod.venues.instants import milliseconds
+from cerberod.venues.windows import AS_OF, PAGES, OpenWindow, Window
 
 
 class OfScope(Params):

@@ -21,10 +21,11 @@ from cerberod.rpc.call import Call
 from cerberod.rpc.registry import Deadline, Params, Result, method
 from cerberod.venues.deribit.chain import fetch_chain, refusal
 from cerberod.venues.deribit.client import Deribit
-from cerberod.venues.deribit.history import RESOLUTIONS, fetch_candles, milliseconds
+from cerberod.venues.deribit.history import RESOLUTIONS, fetch_candles
 from cerberod.venues.deribit.methods.levels import DVOL_CURRENCY, DvolCurrency, read_day
 from cerberod.venues.deribit.methods.listed import calculated
 from cerberod.venues.deribit.wire.market import Candle
+from cerberod.venues.instants import milliseconds
 
 YEAR_MS = 365 * 86_400_000
 ONE_PAGE = 4_999

@@ -16,8 +16,7 @@ from cerberod.venues.deribit.client import Deribit
 from cerberod.venues.deribit.dvol import RESOLUTIONS, fetch_dvol
 from cerberod.venues.deribit.errors import VENUE
 from cerberod.venues.deribit.funding import fetch_funding, missing_hours
-from cerberod.venues.deribit.history import milliseconds
-from cerberod.venues.deribit.methods.windows import AS_OF, PAGES, OfTape, OpenWindow, Window, of_tape
+from cerberod.venues.deribit.methods.windows import OfTape, of_tape
 from cerberod.venues.deribit.methods.words import (
     CURRENCY,
     INSTRUMENT_NAME,
@@ -34,6 +33,8 @@ from cerberod.venues.deribit.wire import market, series
 from cerberod.venues.deribit.wire.requests import given
 from cerberod.venues.deribit.wire.series import FundingHour, Settlement, VolatilityPoint
 from cerberod.venues.deribit.wire.tape import PublicTrade, public_trade
+from cerberod.venues.instants import milliseconds
+from cerberod.venues.windows import AS_OF, PAGES, OpenWindow, Window
 
 FUNDING_PERIODS = 3 * 365
 """Periods of 8 hours in a year."""

@@ -11,12 +11,13 @@ from cerberod.rpc.call import Call
 from cerberod.rpc.registry import Deadline, Params, Result, method
 from cerberod.venues.deribit.chain import refusal
 from cerberod.venues.deribit.client import Deribit
-from cerberod.venues.deribit.history import RESOLUTIONS, fetch_candles, milliseconds
+from cerberod.venues.deribit.history import RESOLUTIONS, fetch_candles
 from cerberod.venues.deribit.legs import parse_leg
 from cerberod.venues.deribit.methods.listed import calculated
 from cerberod.venues.deribit.methods.words import INSTRUMENT_NAME, InstrumentName
 from cerberod.venues.deribit.wire import market as wire
 from cerberod.venues.indicators import Indicator, IndicatorLines, bars_before, calculate
+from cerberod.venues.instants import milliseconds
 
 PAGE = 5_000
 """Bars of one request."""

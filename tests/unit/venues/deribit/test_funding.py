@@ -8,8 +8,8 @@ import pytest
 from cerberod.clock import from_ms
 from cerberod.errors import BadVenueData, InvalidParams
 from cerberod.venues.deribit.funding import HOUR_MS, MOST, fetch_funding, missing_hours
-from cerberod.venues.deribit.history import milliseconds
 from cerberod.venues.deribit.wire.series import FundingHour
+from cerberod.venues.instants import milliseconds
 from tests.support.deribit_venue import client_of, scripted
 
 START = 1_700_000_000_000 // HOUR_MS * HOUR_MS
