@@ -36,7 +36,6 @@ from cerberod.venues.backoff import Backoff, Chance
 from cerberod.venues.coalesce import Coalescer
 from cerberod.venues.credits import Credits
 from cerberod.venues.deribit.errors import INSTRUMENT_CHANGED, NOT_AUTHENTICATED, READ_AGAIN, TOO_MANY_REQUESTS, VENUE
-from cerberod.venues.deribit.inflight import Body, LateAnswer
 from cerberod.venues.deribit.limits import ALLOWANCES, KEPT_FOR_CANCELS, KEPT_FOR_DELAYS, Class, class_of, is_cancel
 from cerberod.venues.deribit.link import CLOSING, NOT_CONNECTED_YET, Link, Marked
 from cerberod.venues.deribit.login import Credentials, Login
@@ -78,12 +77,10 @@ class Deribit:
         open_timeout_s: float = 10.0,
         chance: Chance | None = None,
         reconnect: Backoff | None = None,
-        late_write: LateAnswer | None = None,
     ) -> None:
         """Make a client; nothing is connected yet.
 
-        `silent_after_s` is how long nothing may arrive, two heartbeats unless given. `late_write` takes the method and
-        the answer of a write whose call had given up on it.
+        `silent_after_s` is how long nothing may arrive, two heartbeats unless given.
         """
         chance = chance or secrets.SystemRandom().random
         self._chance = chance
@@ -92,7 +89,6 @@ class Deribit:
         self._clock = clock
         self._read_deadline_s = read_deadline_s
         self._write_deadline_s = write_deadline_s
-        self._late_write = late_write
         login = None if credentials is None else Login(credentials, Backoff(chance), lambda: secrets.token_hex(8))
         self._link = Link(
             url=url,
@@ -100,7 +96,6 @@ class Deribit:
             login=login,
             clock=clock,
             backoff=reconnect or Backoff(chance),
-            late=self._take_late,
             spent=self._spend,
             heartbeat_s=heartbeat_s,
             silent_after_s=2 * heartbeat_s if silent_after_s is None else silent_after_s,
@@ -396,10 +391,6 @@ class Deribit:
         if found.instrument_name != name:
             raise BadVenueData(VENUE, "result.instrument_name", "the instrument that was asked for")
         return found
-
-    def _take_late(self, method: str, body: Body) -> None:
-        if self._late_write is not None and class_of(method) in (Class.MATCHING, Class.CANCEL_ALL):
-            self._late_write(method, body)
 
     def _unhealthy(self, reason: str) -> VenueStatus:
         status = self.status()

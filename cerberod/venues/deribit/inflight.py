@@ -5,15 +5,12 @@ ever be taken for another's.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
 
 import anyio
 
 from cerberod.venues.deribit.wire.frames import Answer, Refused, Reply, Unusable
 
 Body = Answer | Refused | Unusable
-LateAnswer = Callable[[str, Body], None]
-"""Takes the method and the answer of a request whose caller had given up."""
 
 _ABANDONED_KEPT = 1024
 
@@ -38,8 +35,7 @@ class Waiting:
 class InFlight:
     """The requests of one environment that are on their way."""
 
-    def __init__(self, late: LateAnswer) -> None:
-        self._late = late
+    def __init__(self) -> None:
         self._last_id = 0
         self._waiting: dict[int, Waiting] = {}
         self._abandoned: OrderedDict[int, str] = OrderedDict()
@@ -60,8 +56,7 @@ class InFlight:
     def give_up(self, waiting: Waiting) -> None:
         """Take in that nobody waits for this answer any more; one that is there already is late at once."""
         if waiting.settled.is_set():
-            if waiting.body is not None:
-                self._hand_on(waiting.method, waiting.body)
+            self.late_answers += waiting.body is not None
         elif self._waiting.pop(waiting.id, None) is not None:
             self._abandoned[waiting.id] = waiting.method
             if len(self._abandoned) > _ABANDONED_KEPT:
@@ -72,8 +67,8 @@ class InFlight:
         waiting = self._waiting.pop(reply.id, None)
         if waiting is not None:
             waiting.settle(reply.body)
-        elif (method := self._abandoned.pop(reply.id, None)) is not None:
-            self._hand_on(method, reply.body)
+        elif self._abandoned.pop(reply.id, None) is not None:
+            self.late_answers += 1
         else:
             self.stray_answers += 1
 
@@ -83,7 +78,3 @@ class InFlight:
             waiting.settle(body)
         self._waiting.clear()
         self._abandoned.clear()
-
-    def _hand_on(self, method: str, body: Body) -> None:
-        self.late_answers += 1
-        self._late(method, body)

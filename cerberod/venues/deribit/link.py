@@ -20,7 +20,7 @@ from cerberod.errors import BadVenueData, Code, ConnectionLost, RpcError, Upstre
 from cerberod.ids import Environment
 from cerberod.venues.backoff import Backoff
 from cerberod.venues.deribit.errors import VENUE, refusal
-from cerberod.venues.deribit.inflight import InFlight, LateAnswer, Waiting
+from cerberod.venues.deribit.inflight import InFlight, Waiting
 from cerberod.venues.deribit.login import Login
 from cerberod.venues.deribit.wire import frames
 from cerberod.venues.deribit.wire.frames import Answer, Refused, Reply, Unusable
@@ -60,7 +60,6 @@ class Link:
         login: Login | None,
         clock: Clock,
         backoff: Backoff,
-        late: LateAnswer,
         spent: Callable[[str], None],
         heartbeat_s: int,
         silent_after_s: float,
@@ -71,7 +70,7 @@ class Link:
         self._login = login
         self._clock = clock
         self._backoff = backoff
-        self._in_flight = InFlight(late)
+        self._in_flight = InFlight()
         self._spent = spent
         self._heartbeat_s = heartbeat_s
         self._silent_after_s = silent_after_s
@@ -154,7 +153,7 @@ class Link:
 
         Raises `VenueDown` when nothing was sent, `ConnectionLost` when the connection ended before the answer,
         `VenueRefused` and `BadVenueData` when the answer is an error or unusable. Cancelling leaves the request with
-        the venue: its answer is then handed to the taker of late ones.
+        the venue: its answer is then late, and counted.
         """
         if not self._up.is_set():
             raise VenueDown(VENUE, self.down_reason or "connecting")
