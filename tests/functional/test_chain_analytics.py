@@ -248,6 +248,21 @@ async def test_an_option_is_found_by_its_delta(world: Served, btc: Oracle) -> No
     assert (nothing["best"], nothing["options"]) == (None, [])
 
 
+@pytest.mark.parametrize(
+    ("window", "field"),
+    [({"min_days": 3000}, "min_days"), ({"max_days": 0.001}, "max_days"), ({"min_days": 95, "max_days": 96}, None)],
+)
+async def test_the_nearest_window_that_is_told_would_pass(
+    world: Served, window: dict[str, float], field: str | None
+) -> None:
+    asked = {"currency": "BTC", "type": "call", "delta": 0.25} | window
+    problem = await refused(world, "find_by_delta", **asked)
+    assert problem["rule"] == "a window with a listed expiry in it"
+    assert field in (None, problem["field"])
+    found = await ask(world, "find_by_delta", **asked | {problem["field"]: float(problem["nearest"])})
+    assert len({each["expiry"] for each in found["options"]}) == 1
+
+
 async def test_a_spread_is_paid_in_coin(world: Served) -> None:
     rows = {row["instrument_name"]: row for row in ROWS}
     legs = [leg(CALL, amount="2"), leg(PUT, "sell", "2")]

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from enum import StrEnum
+from math import ceil, floor
 from typing import Annotated
 
 from pydantic import Field, ValidationInfo, field_validator
@@ -15,6 +16,8 @@ from cerberod.venues.deribit.methods.options import OptionRow, OptionType, row, 
 
 Size = Annotated[float, Field(ge=0, le=1e15)]
 Days = Annotated[float, Field(ge=0, le=3650)]
+_STEPS_PER_DAY = 100
+"""How finely the nearest window is told: outwards, and so coarsely that it still holds the expiry a while later."""
 
 
 class FindByDelta(ExpiryParams):
@@ -133,8 +136,10 @@ def _check_window(chain: Chain, params: FindByDelta) -> None:
     if any(params.min_days <= each <= params.max_days for each in days):
         return
     nearest = min(days, key=lambda each: min(abs(each - params.min_days), abs(each - params.max_days)))
-    field = "max_days" if nearest > params.max_days else "min_days"
-    raise refusal(field, "a window with a listed expiry in it", round(nearest, 6))
+    rule = "a window with a listed expiry in it"
+    if nearest > params.max_days:
+        raise refusal("max_days", rule, ceil(nearest * _STEPS_PER_DAY) / _STEPS_PER_DAY)
+    raise refusal("min_days", rule, floor(nearest * _STEPS_PER_DAY) / _STEPS_PER_DAY)
 
 
 def _unfit(chain: Chain, option: Option, params: FindByDelta) -> Unfit | None:
