@@ -18,7 +18,9 @@ from cerberod.venues.deribit.wire.orders import Order, Trade
 from cerberod.venues.deribit.wire.reading import tidy
 
 ALLOWED_PAIRS = ((1, 1), (1, 2), (1, 3), (2, 3))
-"""Ratios of two legs that the venue's spreads are named after."""
+"""Ratios of two options that the venue's spreads are named after."""
+EVEN_PAIR = ((1, 1),)
+"""The one ratio of two futures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +30,12 @@ class Package:
     ratios: Mapping[str, int]
     amount: Decimal
 
-    @property
-    def nearest_pair(self) -> str | None:
-        """The ratio nearest to that of two legs that the venue has a name for; None where that is not the trouble."""
+    def nearest_pair(self, allowed: Sequence[tuple[int, int]] = ALLOWED_PAIRS) -> str | None:
+        """Return the ratio nearest to that of two legs that is allowed; None where that is not the trouble."""
         if len(self.ratios) != 2:
             return None
         first, second = (abs(ratio) for ratio in self.ratios.values())
-        pairs = {*ALLOWED_PAIRS, *((high, low) for low, high in ALLOWED_PAIRS)}
+        pairs = {*allowed, *((high, low) for low, high in allowed)}
         if (first, second) in pairs:
             return None
         low, high = min(pairs, key=lambda pair: (abs(Fraction(*pair) - Fraction(first, second)), pair))

@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cerberod.venues.deribit.packages import Match, Package, account_of, found_in, is_complete, match, package_of
+from cerberod.venues.deribit.packages import (
+    EVEN_PAIR,
+    Match,
+    Package,
+    account_of,
+    found_in,
+    is_complete,
+    match,
+    package_of,
+)
 from cerberod.venues.deribit.wire.combos import Combo, combo
 from cerberod.venues.deribit.wire.orders import fills, one_order
 from cerberod.venues.deribit.wire.reading import Fields
@@ -122,11 +131,11 @@ def test_the_combo_does_and_costs_what_was_asked(
     ("legs", "nearest"), [(("1", "4"), "1:3"), (("3", "5"), "2:3"), (("5", "1"), "3:1"), (("2", "3"), None)]
 )
 def test_the_nearest_ratio_of_two_legs(legs: tuple[str, str], nearest: str | None) -> None:
-    assert package((LOW, "buy", legs[0]), (HIGH, "sell", legs[1])).nearest_pair == nearest
+    assert package((LOW, "buy", legs[0]), (HIGH, "sell", legs[1])).nearest_pair() == nearest
 
 
 def test_packages_of_more_legs_have_no_nearest_ratio() -> None:
-    assert package((LOW, "buy", "1"), (HIGH, "sell", "1"), (THIRD, "buy", "1")).nearest_pair is None
+    assert package((LOW, "buy", "1"), (HIGH, "sell", "1"), (THIRD, "buy", "1")).nearest_pair() is None
 
 
 def filled(name: str, price: float, amount: float, number: int, fee: float = 0.0003) -> dict[str, Any]:
@@ -188,3 +197,8 @@ def test_fills_inside_a_combos_fill_are_read_once() -> None:
     assert [(each.trade_id, each.instrument_name, each.order_id) for each in told] == [("2", LOW, TRADE["order_id"])]
     without = outer | {"legs": inner[1:]}
     assert [each.trade_id for each in fills([Fields(without, "row")])] == ["1"]
+
+
+def test_two_futures_go_one_to_one() -> None:
+    assert package((LOW, "buy", "2"), (HIGH, "sell", "1")).nearest_pair(EVEN_PAIR) == "1:1"
+    assert package((LOW, "buy", "3"), (HIGH, "sell", "3")).nearest_pair(EVEN_PAIR) is None

@@ -238,6 +238,18 @@ async def test_legs_the_venue_makes_no_combo_of_are_denied_with_the_nearest_rati
         assert not venue.asked("private/buy")
 
 
+@pytest.mark.parametrize(
+    ("names", "nearest"), [((LOW, "BTC-PERPETUAL"), None), (("BTC-25DEC26", "BTC-PERPETUAL"), "1:1")]
+)
+async def test_a_ratio_is_told_only_where_another_one_would_do(names: tuple[str, str], nearest: str | None) -> None:
+    async with trading(public__get_combos=[], private__create_combo=Error(-32602)) as (_, call, _guard):
+        first, second = (
+            {"instrument_name": name, "amount": amount} for name, amount in zip(names, ("10", "50"), strict=True)
+        )
+        plan = await prepared(call, legs=legs(first, second), price="0.5")
+        assert [(reason.field, reason.nearest) for reason in plan.denied] == [("legs", nearest)]
+
+
 async def test_margin_that_is_not_there_is_denied_before_an_order_is_sent() -> None:
     async with trading(private__get_margins={"buy": 1_000_000.5, "sell": 0}) as (venue, call, _):
         plan = await prepared(call)
