@@ -64,6 +64,8 @@ Amount = Annotated[Decimal, _DecimalText(signed=False, zero=False)]
 """A quantity above zero."""
 Price = Annotated[Decimal, _DecimalText(signed=False, zero=False)]
 """A price above zero."""
+PriceOrZero = Annotated[Decimal, _DecimalText(signed=False, zero=True)]
+"""A price above zero, or 0 where that means none."""
 Quantity = Annotated[Decimal, _DecimalText(signed=True, zero=True)]
 """Any decimal a venue reports: a filled amount, a position, a fee."""
 

@@ -34,6 +34,7 @@ from cerberod.ids import Environment
 from cerberod.rpc.call import Tally, current_tally
 from cerberod.settings import Limits, Secret, UpstreamSettings
 from cerberod.venues.backoff import Backoff, Chance
+from cerberod.venues.bybit.bounds import Bounds
 from cerberod.venues.bybit.errors import (
     KEY_REFUSED,
     READ_AGAIN,
@@ -101,7 +102,7 @@ class Bybit:
         self._link: HttpLink | None = None
         self._time = VenueTime()
         self._coalescer = Coalescer()
-        self._pacing = Pacing(clock)
+        self.pacing = Pacing(clock)
         self._endpoints: Endpoints | None = None
         self._latency_ms: float | None = None
         self._failure: str | None = "not_asked_yet"
@@ -112,8 +113,10 @@ class Bybit:
         self._key_asked_at = -math.inf
         self._loading = anyio.Lock()
         self._running = False
+        self._loaded = anyio.Event()
         self._alarmed: set[str] = set()
         self.instruments: InstrumentBook[Name, Instrument] = InstrumentBook(self._fetch_instrument, name_of, clock)
+        self.bounds = Bounds(self.read, clock)
 
     @classmethod
     def configured(cls, upstream: UpstreamSettings, limits: Limits, clock: Clock) -> "Bybit":
@@ -142,6 +145,11 @@ class Bybit:
     def write_valid_ms(self) -> int:
         """How long after its stamp a write may still be taken by the venue."""
         return min(WINDOW_MS, round(self._write_deadline_s * 1000))
+
+    @property
+    def write_over_ms(self) -> int:
+        """How long from now on a write that is prepared now may still be taken by the venue."""
+        return round(self._write_deadline_s * 1000) + self.write_valid_ms
 
     @property
     def offset_ms(self) -> float | None:
@@ -189,12 +197,11 @@ class Bybit:
     # -- life ----------------------------------------------------------------------------------------------------------
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Learn the venue's time, then wait to be cancelled. With keys, pybit is loaded before the daemon is ready."""
+        """Learn the venue's time and try the key as soon as requests can be made, then wait to be cancelled."""
         self._running = True
         try:
-            if self._api_key is not None:
-                await self._sdk()
             task_status.started()
+            await self._loaded.wait()
             if self._api_key is not None:
                 with suppress(RpcError):
                     await self.read("get_server_time", urgent=True)
@@ -202,6 +209,11 @@ class Bybit:
             await anyio.sleep_forever()
         finally:
             self._running = False
+
+    async def prepare(self) -> None:
+        """Load pybit and the HTTP client where there are keys; else, or without this, the first request does."""
+        if self._api_key is not None:
+            await self._sdk()
 
     async def aclose(self) -> None:
         """Close the connections. What waits for an answer ends with `ConnectionLost`."""
@@ -253,7 +265,7 @@ class Bybit:
             reconnects=self._losses,
             late_answers=0,
             offset_ms=None if offset is None else round(offset, 3),
-            credits_left=self._pacing.left(),
+            credits_left=self.pacing.left(),
         )
 
     # -- asking --------------------------------------------------------------------------------------------------------
@@ -307,6 +319,7 @@ class Bybit:
                 loaded: tuple[Endpoints, HttpLink] = await anyio.to_thread.run_sync(self._load)
                 endpoints, self._link = loaded
                 self._endpoints = endpoints
+                self._loaded.set()
         return endpoints
 
     def _load(self) -> "tuple[Endpoints, HttpLink]":
@@ -341,9 +354,9 @@ class Bybit:
 
     async def _pace(self, asked: "Asked", category: str | None, *, units: int = 1, urgent: bool = False) -> None:
         if asked.private:
-            await self._pacing.private(asked.path, category, units=units, urgent=urgent)
+            await self.pacing.private(asked.path, category, units=units, urgent=urgent)
         else:
-            await self._pacing.public(urgent=urgent)
+            await self.pacing.public(urgent=urgent)
 
     def _learn_key(self, code: int) -> None:
         if code in KEY_REFUSED:
@@ -387,7 +400,7 @@ class Bybit:
         ended = self._clock.monotonic()
         if answer.status == 403:
             # Too many requests from this address, or an address the venue does not serve.
-            self._pacing.ban()
+            self.pacing.ban()
             self._failure = BANNED
         elif answer.status in _TROUBLE:
             self._failure = f"http_{answer.status}"
@@ -405,10 +418,10 @@ class Bybit:
         if found.time_ms is not None:
             self._time.learn(began, ended, float(found.time_ms), float(found.time_ms))
         if asked.private:
-            self._pacing.learn(asked.path, category, answer.headers)
+            self.pacing.learn(asked.path, category, answer.headers)
             self._learn_key(found.code)
         if found.code == TOO_MANY_VISITS:
-            self._pacing.refused(asked.path, category, answer.headers, self.venue_ms())
+            self.pacing.refused(asked.path, category, answer.headers, self.venue_ms())
         if found.code == TIMESTAMP:
             self._time.restart()
         if found.code != 0 and known(found.code).effect is not Effect.DONE:

@@ -1,5 +1,5 @@
 """The RPC surface of Bybit. Importing it declares every `bybit.*` method."""
 
-from cerberod.venues.bybit.methods import market
+from cerberod.venues.bybit.methods import market, orders
 
-__all__ = ["market"]
+__all__ = ["market", "orders"]

@@ -1,0 +1,112 @@
+"""What Bybit would refuse an order for, as far as its instrument tells: checked here, before anything is sent.
+
+Pure. Nothing is ever adjusted: a value off the grid is denied with the nearest one that is on it. What only the venue
+knows (margin, caps of open interest, how many orders are open) is left to the venue.
+"""
+
+from collections.abc import Iterator
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+
+from cerberod.trading.money import nearest_multiple, plain
+from cerberod.trading.orders import Reason
+from cerberod.venues.bybit.bounds import Band, Mode
+from cerberod.venues.bybit.wire.instruments import ContractType, Instrument, Status
+from cerberod.venues.bybit.wire.reading import tidy
+from cerberod.venues.bybit.wire.words import Category
+
+LARGEST_BATCH = {Category.SPOT: 10, Category.LINEAR: 20, Category.INVERSE: 20, Category.OPTION: 20}
+"""How many orders one request may carry."""
+
+
+def not_tradable(instrument: Instrument) -> Iterator[Reason]:
+    """Yield the reason why an instrument takes no orders. The venue's word decides, not a clock."""
+    if instrument.status is not Status.TRADING:
+        yield Reason(field="symbol", rule=f"open for trading; it is {instrument.status.value}")
+
+
+def off_grid(field: str, price: Decimal, instrument: Instrument) -> Iterator[Reason]:
+    """Yield the reason why a price is not one of the instrument's."""
+    tick, least, most = instrument.tick_size, instrument.min_price, instrument.max_price
+    if least is not None and price < least:
+        yield Reason(field=field, rule=f"at least {plain(least)}", nearest=plain(least))
+    elif most is not None and price > most:
+        yield Reason(field=field, rule=f"at most {plain(most)}", nearest=plain(most))
+    elif price % tick:
+        nearest = nearest_multiple(price, tick)
+        yield Reason(field=field, rule=f"a multiple of the tick size {plain(tick)}", nearest=plain(tidy(nearest)))
+
+
+def wrong_qty(
+    field: str, qty: Decimal, instrument: Instrument, *, market: bool, in_quote: bool = False
+) -> Iterator[Reason]:
+    """Yield the reason why a quantity cannot be ordered. `in_quote`: it is an amount of quote coin."""
+    if in_quote:
+        yield from _wrong_amount(field, qty, instrument)
+        return
+    step, least = instrument.qty_step, instrument.min_order_qty
+    most = instrument.max_market_order_qty if market else instrument.max_order_qty
+    if least is not None and qty < least:
+        yield Reason(field=field, rule=f"at least {plain(least)}", nearest=plain(least))
+    elif most is not None and qty > most:
+        yield Reason(field=field, rule=f"at most {plain(most)}", nearest=plain(most))
+    elif qty % step:
+        nearest = max(least or step, nearest_multiple(qty, step))
+        yield Reason(field=field, rule=f"a multiple of {plain(step)}", nearest=plain(tidy(nearest)))
+
+
+def _wrong_amount(field: str, amount: Decimal, instrument: Instrument) -> Iterator[Reason]:
+    step, least, most = instrument.quote_step, instrument.min_order_value, instrument.max_order_value
+    if least is not None and amount < least:
+        yield Reason(field=field, rule=f"at least {plain(least)} of quote coin", nearest=plain(least))
+    elif most is not None and amount > most:
+        yield Reason(field=field, rule=f"at most {plain(most)} of quote coin", nearest=plain(most))
+    elif step is not None and amount % step:
+        nearest = plain(tidy(nearest_multiple(amount, step)))
+        yield Reason(field=field, rule=f"a multiple of {plain(step)} of quote coin", nearest=nearest)
+
+
+def wrong_value(field: str, qty: Decimal, price: Decimal, instrument: Instrument) -> Iterator[Reason]:
+    """Yield the reason why an order at a price is worth too little, or too much; the nearest quantity that is not."""
+    least, most = instrument.min_order_value, instrument.max_order_value
+    value = qty if instrument.category is Category.INVERSE else qty * price
+    each = Decimal(1) if instrument.category is Category.INVERSE else price
+    step, coin = instrument.qty_step, instrument.quote_coin
+    if least is not None and value < least:
+        nearest = (least / each / step).to_integral_value(ROUND_CEILING) * step
+        yield Reason(field=field, rule=f"worth at least {plain(least)} {coin}", nearest=plain(tidy(nearest)))
+    elif most is not None and value > most:
+        nearest = (most / each / step).to_integral_value(ROUND_FLOOR) * step
+        yield Reason(field=field, rule=f"worth at most {plain(most)} {coin}", nearest=plain(tidy(nearest)))
+
+
+def outside(field: str, side: str, band: Band) -> Reason:
+    """Say why a price is outside the band in which the venue takes orders now."""
+    if side == "buy":
+        highest = plain(tidy(band.highest_buy))
+        return Reason(field=field, rule=f"at most {highest} for an order that buys now", nearest=highest)
+    lowest = plain(tidy(band.lowest_sell))
+    return Reason(field=field, rule=f"at least {lowest} for an order that sells now", nearest=lowest)
+
+
+def may_hedge(instrument: Instrument) -> bool:
+    """Tell whether the account may hold a long and a short position of it side by side."""
+    return instrument.contract_type is ContractType.LINEAR_PERPETUAL and instrument.settle_coin == "USDT"
+
+
+def wrong_idx(field: str, mode: Mode) -> Reason:
+    """Say why a position index does not fit the account's mode."""
+    if mode.hedged:
+        return Reason(field=field, rule="1 for the long or 2 for the short position: the symbol is in hedge mode")
+    return Reason(field=field, rule="0: the symbol is in one-way mode", nearest="0")
+
+
+def wrong_leverage(field: str, leverage: Decimal, instrument: Instrument) -> Iterator[Reason]:
+    """Yield the reason why a leverage cannot be set."""
+    least, most, step = instrument.min_leverage, instrument.max_leverage, instrument.leverage_step
+    if least is not None and leverage < least:
+        yield Reason(field=field, rule=f"at least {plain(least)}", nearest=plain(least))
+    elif most is not None and leverage > most:
+        yield Reason(field=field, rule=f"at most {plain(most)}", nearest=plain(most))
+    elif step is not None and step > 0 and leverage % step:
+        nearest = plain(tidy(nearest_multiple(leverage, step)))
+        yield Reason(field=field, rule=f"a multiple of {plain(step)}", nearest=nearest)
