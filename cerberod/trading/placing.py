@@ -283,8 +283,7 @@ class Placing:
             raise
         except VenueRefused as refusal:
             outcome = Outcome.UNKNOWN if refusal.effect_possible else Outcome.REJECTED
-            reason = Reason(field="venue", rule=refusal.reason)
-            return Ending(outcome, reasons=(reason,), venue_code=refusal.venue_code)
+            return Ending(outcome, reasons=(_told_by(refusal, request.params),), venue_code=refusal.venue_code)
         except RpcError as error:
             failure = error
         except Exception as error:  # whatever the bug, the caller must hear that an order may be out
@@ -421,6 +420,14 @@ class _Request:
     ) -> AuditEvent:
         params, intent = (self.params, self.intent) if part is None else (part.params, part.intent)
         return audit_event(self.call, kind, params, intent=intent, outcome=outcome, code=code, detail=detail)
+
+
+def _told_by(refusal: VenueRefused, params: Mapping[str, Any]) -> Reason:
+    """Tell a venue's refusal by the caller's own parameter, where the venue named one that was given."""
+    param, rule = refusal.data.get("param"), refusal.data.get("rule")
+    if param in params and isinstance(rule, str):
+        return Reason(field=str(param), rule=rule)
+    return Reason(field="venue", rule=refusal.reason)
 
 
 def digest_of(method: str, params: Mapping[str, Any]) -> str:

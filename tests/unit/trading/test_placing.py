@@ -219,6 +219,18 @@ async def test_a_provable_refusal_of_the_venue_is_a_rejection(bench: Bench) -> N
     assert await bench.recorder.unresolved() == []
 
 
+@pytest.mark.parametrize(
+    ("param", "told"), [("price", ("price", "wrong format")), ("otoco_config", ("venue", "invalid_params"))]
+)
+async def test_a_refusal_names_the_callers_parameter_where_the_venue_does(
+    bench: Bench, param: str, told: tuple[str, str]
+) -> None:
+    refusal = VenueRefused("venue", "-32602", "invalid_params", effect_possible=False, param=param, rule="wrong format")
+    outcome = await bench.buy(failing(refusal, after_sent=True), intent="i", price=10)
+    assert (outcome.outcome, outcome.venue_code) == ("rejected", "-32602")
+    assert [(reason.field, reason.rule) for reason in outcome.reasons] == [told]
+
+
 @pytest.mark.promise("P1")
 @pytest.mark.parametrize(
     ("error", "code"),
