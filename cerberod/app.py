@@ -226,6 +226,8 @@ async def _serve(daemon: Daemon, sources: Sources, chains: tuple[Path, ...], ann
                     websocket = WebSocketListener(
                         listen, limits, dispatcher, authenticator, daemon.clock, failures, refusals
                     )
+                    for venue in daemon.venues:
+                        await venue.prepare()
                     async with _bound(websocket, "PORT", listen.host, listen.port):
                         daemon.sessions = websocket.sessions
                         assert daemon.recorder is not None

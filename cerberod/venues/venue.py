@@ -21,6 +21,9 @@ class Venue(Protocol):
     async def run(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
         """Do what has to be done all the time, until cancelled; calls may come once it has reported its start."""
 
+    async def prepare(self) -> None:
+        """Load what the first request would otherwise wait for. A daemon that serves does so before it is ready."""
+
     async def aclose(self) -> None:
         """Let go of connections. Nothing is sent afterwards."""
 

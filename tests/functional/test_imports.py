@@ -120,13 +120,38 @@ def test_the_whole_daemon_on_stdio(simulator: SimulatorProcess, cerberod: Cerber
 
 
 async def test_the_daemon(start_daemon: StartDaemon, simulator: SimulatorProcess, recorded_imports: Recorded) -> None:
-    daemon = start_daemon("serve", **simulator.keys_of("TESTNET"), **recorded_imports.settings)
+    keys = {name: text for name, text in simulator.keys_of("TESTNET").items() if name.startswith("DERIBIT_")}
+    daemon = start_daemon("serve", **keys, **recorded_imports.settings)
     async with connected(daemon) as client:
         await client.call("session.ping")
         await client.call("deribit.get_ticker", {"instrument_name": "BTC-PERPETUAL"})
     daemon.stop()
     assert not recorded_imports.third_parties & HEAVY
     assert recorded_imports.third_parties <= CORE | WIRE | LOOP | HTTP | {"prometheus_client"}
+
+
+PYBIT = {
+    "pybit",
+    "requests",
+    "Crypto",
+    "certifi",
+    "cffi",
+    "pycparser",
+    "charset_normalizer",
+    "urllib3",
+    "simplejson",
+    "websocket",
+}
+"""Where there are keys for Bybit, a daemon that serves loads these before it is ready, off the loop (design.md 6)."""
+
+
+def test_the_daemon_with_keys_for_bybit(
+    start_daemon: StartDaemon, simulator: SimulatorProcess, recorded_imports: Recorded
+) -> None:
+    start_daemon("serve", **simulator.keys_of("TESTNET"), **recorded_imports.settings).stop()
+    assert "pybit" in recorded_imports.third_parties
+    assert not recorded_imports.third_parties & (HEAVY - PYBIT)
+    assert recorded_imports.third_parties <= CORE | WIRE | LOOP | HTTP | PYBIT | {"prometheus_client"}
 
 
 def test_the_lists_are_not_empty_by_accident(recorded_imports: Recorded, cerberod: Cerberod) -> None:

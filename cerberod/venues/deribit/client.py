@@ -196,6 +196,9 @@ class Deribit:
         finally:
             self._running = False
 
+    async def prepare(self) -> None:
+        """Do nothing: all that a request needs is here from the start."""
+
     async def aclose(self) -> None:
         """Close the connection and end `run`. What waits for an answer ends with `ConnectionLost`."""
         await self._link.aclose()
