@@ -318,7 +318,7 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str, str | None]] = {
         "calculate_spread_payoff",
         {"legs": [leg(CALL), leg("ETH-25SEP26-2500-C")]},
         "legs.1.instrument_name",
-        "BTC",
+        None,
     ),
     "combo": ("calculate_spread_payoff", {"legs": [leg("BTC-CS-25SEP26-80000_84000")]}, "legs.0.instrument_name", None),
     "unlisted": (

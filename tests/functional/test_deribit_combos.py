@@ -89,6 +89,8 @@ BAD: list[tuple[str, dict[str, Any]]] = [
     ("get_leg_prices", {"legs": [PERPETUAL, PERPETUAL], "price": "0"}),
     ("get_leg_prices", {"legs": [PERPETUAL, {**PERPETUAL, "instrument_name": "X", "amount": "-1"}], "price": "0"}),
     ("get_leg_prices", {"legs": [PERPETUAL, {**PERPETUAL, "instrument_name": "X"}], "price": 0}),
+    ("get_leg_prices", {"legs": [PERPETUAL, {**PERPETUAL, "instrument_name": "ETH-PERPETUAL"}], "price": "0"}),
+    ("get_leg_prices", {"legs": [PERPETUAL, {**PERPETUAL, "instrument_name": "BTC_USDC-PERPETUAL"}], "price": "0"}),
     ("get_combo_details", {"combo_id": "BTC CS"}),
     ("get_combos", {"currency": "BTC", "state": "asleep"}),
 ]

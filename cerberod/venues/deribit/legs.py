@@ -100,9 +100,7 @@ def parse_legs(names: Sequence[str]) -> list[LegName]:
         if leg is None:
             raise refusal(field, "an option, a dated future or a perpetual; of a combo give its legs", "BTC-PERPETUAL")
         if found and (leg.base, leg.currency) != (found[0].base, found[0].currency):
-            first = found[0]
-            other = first.base if first.quote is None else f"{first.base}_{first.quote}"
-            raise refusal(field, "of the same underlying and settlement as the first leg", other)
+            raise refusal(field, f"the underlying of the first leg, {found[0].base} settled in {found[0].currency}")
         found.append(leg)
     return found
 

@@ -12,6 +12,7 @@ from cerberod.rpc.registry import Params, Result, method
 from cerberod.trading.money import Amount, Quantity
 from cerberod.venues.deribit.client import Deribit
 from cerberod.venues.deribit.errors import VENUE
+from cerberod.venues.deribit.legs import parse_legs
 from cerberod.venues.deribit.methods.words import CURRENCY, INSTRUMENT_NAME, CurrencyOrAny, InstrumentName
 from cerberod.venues.deribit.wire import combos as wire
 from cerberod.venues.deribit.wire.combos import Combo, LegPrices
@@ -118,8 +119,10 @@ class GetLegPrices(Params):
 async def get_leg_prices(call: Call, params: GetLegPrices) -> LegPrices:
     """Split a package price into prices of its legs, as Deribit would book them.
 
-    Deribit starts from the mark prices. `price` of the answer is what the split legs add up to again. Needs keys.
+    Deribit starts from the mark prices. `price` of the answer is what the split legs add up to again. The legs are of
+    one underlying and settlement: prices in different coins are no sum. Needs keys.
     """
+    parse_legs([leg.instrument_name for leg in params.legs])
     legs = [
         {"instrument_name": leg.instrument_name, "direction": leg.side, "amount": leg.amount} for leg in params.legs
     ]

@@ -88,8 +88,7 @@ def test_legs_of_other_underlyings_or_settlements_are_refused(other: str) -> Non
         parse_legs([CALL, PUT, other])
     assert refused.value.data["problems"][0] == {
         "field": "legs.2.instrument_name",
-        "rule": "of the same underlying and settlement as the first leg",
-        "nearest": "BTC",
+        "rule": "the underlying of the first leg, BTC settled in BTC",
     }
 
 
