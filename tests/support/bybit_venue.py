@@ -181,6 +181,7 @@ async def client_of(venue: ScriptedBybit, **options: Any) -> AsyncIterator[Bybit
     bybit = Bybit(**(given | options))
     async with anyio.create_task_group() as group:
         await group.start(bybit.run)
+        await bybit.prepare()
         try:
             yield bybit
         finally:

@@ -13,7 +13,8 @@ ADDRESS: Final = Allowance(cost=1.0, pool=300.0, refill_per_s=60.0)
 """600 requests in 5 seconds from one address; an excess bans the address for ten minutes."""
 BAN_S: Final = 600.0
 _OTHERWISE = 50
-_DERIVATIVES, _OPTION, _SPOT = "derivatives", "option", "spot"
+_DERIVATIVES, _OPTION, _SPOT, _ALL = "derivatives", "option", "spot", "all"
+_BY_CATEGORY = ("/v5/order/", "/v5/position/", "/v5/execution/")
 _TABLE: Final[Mapping[str, tuple[int, int, int]]] = {
     "/v5/order/create": (10, 10, 20),
     "/v5/order/amend": (10, 10, 10),
@@ -26,19 +27,33 @@ _TABLE: Final[Mapping[str, tuple[int, int, int]]] = {
     "/v5/position/set-leverage": (10, 10, 10),
     "/v5/position/trading-stop": (10, 10, 10),
     "/v5/position/switch-mode": (10, 10, 10),
-    "/v5/account/transaction-log": (25, 25, 25),
-    "/v5/account/fee-rate": (5, 5, 5),
 }
 """Units a second in derivatives, options and spot."""
+_ACCOUNT: Final[Mapping[str, int]] = {"/v5/account/transaction-log": 25, "/v5/account/fee-rate": 5}
 
 
-def group_of(category: str | None) -> str:
-    """Return the group of categories that share a bucket."""
+def group_of(path: str, category: str | None) -> str:
+    """Return the group of categories that share a bucket; the account's own endpoints have one for all."""
+    if not path.startswith(_BY_CATEGORY):
+        return _ALL
     return category if category in (_OPTION, _SPOT) else _DERIVATIVES
+
+
+def published() -> list[tuple[str, str]]:
+    """Return the endpoints with a figure of their own, each with every group of categories."""
+    found = [
+        (path, group)
+        for path in _TABLE
+        for group in (_DERIVATIVES, _OPTION, _SPOT)
+        if group != _SPOT or not path.startswith("/v5/position/")
+    ]
+    return found + [(path, _ALL) for path in _ACCOUNT]
 
 
 def allowance(path: str, group: str) -> Allowance:
     """Return what one endpoint allows as published."""
+    if group == _ALL:
+        return allowance_of(_ACCOUNT.get(path, _OTHERWISE))
     figures = _TABLE.get(path, (_OTHERWISE,) * 3)
     return allowance_of(dict(zip((_DERIVATIVES, _OPTION, _SPOT), figures, strict=True))[group])
 

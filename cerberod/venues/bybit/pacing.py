@@ -6,13 +6,14 @@ this account's own.
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import anyio
 
 from cerberod.clock import Clock
 from cerberod.errors import VenueDown
 from cerberod.venues.bybit.errors import VENUE
-from cerberod.venues.bybit.limits import ADDRESS, BAN_S, allowance, allowance_of, group_of
+from cerberod.venues.bybit.limits import ADDRESS, BAN_S, allowance, allowance_of, group_of, published
 from cerberod.venues.credits import Credits
 
 BANNED = "address_banned_for_a_while"
@@ -23,6 +24,27 @@ _REST_S = 1.0
 _LARGEST_LIMIT = 100_000
 
 
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """What one endpoint allows."""
+
+    path: str
+    group: str
+    per_s: float
+    told: bool
+    """Whether the venue told this account's own figure."""
+    left: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How much may be asked at one moment."""
+
+    address_left: float
+    banned: bool
+    endpoints: list[Endpoint]
+
+
 class Pacing:
     """The pools of one client."""
 
@@ -30,6 +52,7 @@ class Pacing:
         self._clock = clock
         self._address = Credits(ADDRESS, clock.monotonic())
         self._pools: dict[tuple[str, str], Credits] = {}
+        self._told: set[tuple[str, str]] = set()
         self._rest_until: dict[tuple[str, str], float] = {}
         self._banned_until = -math.inf
 
@@ -41,7 +64,7 @@ class Pacing:
         """Take the credit of a signed request, waiting for it unless it is urgent. Raises `VenueDown` while banned."""
         # Reads of others never hold up a cancel; the limit of its own endpoint is the venue's to set.
         await self._take_address(urgent=urgent or path.startswith(_CANCELS))
-        key = path, group_of(category)
+        key = path, group_of(path, category)
         pool = self._pool(key)
         if urgent:
             pool.charge(self._clock.monotonic())
@@ -58,13 +81,14 @@ class Pacing:
         size = _whole(headers.get("X-Bapi-Limit"))
         if size is None or not 0 < size < _LARGEST_LIMIT:
             return
-        pool, told = self._pool((path, group_of(category))), allowance_of(size)
+        self._told.add((path, group_of(path, category)))
+        pool, told = self._pool((path, group_of(path, category))), allowance_of(size)
         if pool.allowance != told:
             pool.adopt(told, self._clock.monotonic())
 
     def refused(self, path: str, category: str | None, headers: Mapping[str, str], venue_ms: int) -> None:
         """Take in that the venue refused a request as one too many, and until when, by its own word."""
-        now, key = self._clock.monotonic(), (path, group_of(category))
+        now, key = self._clock.monotonic(), (path, group_of(path, category))
         self._pool(key).drain(now)
         reset_ms = _whole(headers.get("X-Bapi-Limit-Reset-Timestamp"))
         rest_s = _REST_S if reset_ms is None else min(max((reset_ms - venue_ms) / 1000, 0.0), _LONGEST_REST_S)
@@ -82,9 +106,15 @@ class Pacing:
             found[f"{path.removeprefix('/v5/')} {group}"] = round(pool.left(now), 1)
         return found
 
-    def limits(self) -> dict[tuple[str, str], float]:
-        """Return the units a second of every endpoint and group of categories asked so far, as known now."""
-        return {key: 2 * pool.allowance.refill_per_s for key, pool in self._pools.items()}
+    def now(self) -> Pace:
+        """Return how much may be asked, of the endpoints with a published limit and of all that were asked."""
+        now = self._clock.monotonic()
+        endpoints = []
+        for path, group in sorted({*published(), *self._pools}):
+            pool = self._pools.get((path, group)) or Credits(allowance(path, group), now)
+            per_s = 2 * pool.allowance.refill_per_s
+            endpoints.append(Endpoint(path, group, per_s, (path, group) in self._told, round(pool.left(now), 1)))
+        return Pace(round(self._address.left(now), 1), now < self._banned_until, endpoints)
 
     async def _take_address(self, *, urgent: bool) -> None:
         now = self._clock.monotonic()

@@ -86,12 +86,17 @@ class Instrument(Result):
 
 
 def instrument(row: Fields, category: Category) -> Instrument:
-    """Read one row of instruments-info."""
+    """Read one row of instruments-info, asked for in a category.
+
+    Asked for a base coin, Bybit lists linear and inverse contracts together: what a row is tells which it belongs to.
+    """
     spot = category is Category.SPOT
     contract = category in (Category.LINEAR, Category.INVERSE)
     prices, lots = row.inside("priceFilter"), row.inside("lotSizeFilter")
     leverage = row.inside("leverageFilter") if contract and row.has("leverageFilter") else Fields({}, "leverageFilter")
     kind = row.description("contractType", ContractType) if contract else None
+    if kind is not None and kind is not ContractType.UNKNOWN:
+        category = Category.INVERSE if kind.value.startswith("Inverse") else Category.LINEAR
     return Instrument(
         category=category,
         symbol=row.text("symbol"),
