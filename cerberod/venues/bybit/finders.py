@@ -87,7 +87,7 @@ def placed(order: Order, as_of: datetime | None) -> Ending:
 
 def came_to_rest(order: Order) -> bool:
     """Tell whether nothing more is to be expected of an order that was just placed."""
-    if not order.order_status.open:
+    if not order.order_status.open or order.order_status is OrderStatus.UNTRIGGERED:
         return True
     return order.order_status is not OrderStatus.TRIGGERED and order.time_in_force not in ("IOC", "FOK")
 

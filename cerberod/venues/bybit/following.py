@@ -123,13 +123,21 @@ async def follow(look_once: Callable[[], Awaitable[T]], enough: Callable[[T], bo
 
 
 async def at_once(pieces: Iterable[Callable[[], Awaitable[T]]]) -> list[T]:
-    """Do several things at the same time and return what each returned, in their order."""
+    """Do several things at the same time and return what each returned, in their order; raise what the first raised."""
     found: dict[int, T] = {}
-
-    async def run(number: int, piece: Callable[[], Awaitable[T]]) -> None:
-        found[number] = await piece()
+    failed: list[Exception] = []
 
     async with anyio.create_task_group() as group:
+
+        async def run(number: int, piece: Callable[[], Awaitable[T]]) -> None:
+            try:
+                found[number] = await piece()
+            except Exception as error:  # raised below as it is, not as one of a group
+                failed.append(error)
+                group.cancel_scope.cancel()
+
         for number, piece in enumerate(pieces):
             group.start_soon(run, number, piece)
+    if failed:
+        raise failed[0]
     return [found[number] for number in sorted(found)]
