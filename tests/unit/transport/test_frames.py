@@ -48,25 +48,25 @@ def test_whatever_else_comes_is_left_to_the_library_and_nothing_raises(data: byt
     assert whole_text(whole + data, MOST) is None or not data
 
 
-@pytest.mark.parametrize(
-    "data",
-    [
-        sent(b"x", Opcode.BINARY),
-        sent(b"x", Opcode.PING),
-        sent(b"x", Opcode.CONT),
-        sent(b"x", fin=False),
-        sent(b"x" * 10, mask=False),
-        sent("é".encode()),
-        sent(b"\xff"),
-        frame(b"xyz", first=0xC1),
-        sent(b"x" * MOST),
-        b"\x81\xff" + (3).to_bytes(8) + bytes(4) + b"xyz",
-        sent(b"1") + sent(b"2"),
-        b"",
-        b"\x81",
-        b"\x81\x80" + bytes(4),
-    ],
-)
+OTHERS = {
+    "binary": sent(b"x", Opcode.BINARY),
+    "ping": sent(b"x", Opcode.PING),
+    "continuation": sent(b"x", Opcode.CONT),
+    "not final": sent(b"x", fin=False),
+    "not masked": sent(b"x" * 10, mask=False),
+    "beyond ASCII": sent("é".encode()),
+    "not UTF-8": sent(b"\xff"),
+    "reserved bit": frame(b"xyz", first=0xC1),
+    "long": sent(b"x" * MOST),
+    "length in eight bytes": b"\x81\xff" + (3).to_bytes(8) + bytes(4) + b"xyz",
+    "two": sent(b"1") + sent(b"2"),
+    "nothing": b"",
+    "half a head": b"\x81",
+    "empty": b"\x81\x80" + bytes(4),
+}
+
+
+@pytest.mark.parametrize("data", OTHERS.values(), ids=OTHERS)
 def test_only_one_whole_masked_short_ascii_text_is_recognised(data: bytes) -> None:
     assert whole_text(data, MOST) is None
 
