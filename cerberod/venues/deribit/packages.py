@@ -14,13 +14,14 @@ from typing import Any
 
 from cerberod.trading.money import plain
 from cerberod.venues.deribit.wire.combos import Combo
+from cerberod.venues.deribit.wire.market import Instrument, Kind
 from cerberod.venues.deribit.wire.orders import Order, Trade
 from cerberod.venues.deribit.wire.reading import tidy
 
-ALLOWED_PAIRS = ((1, 1), (1, 2), (1, 3), (2, 3))
-"""Ratios of two options that the venue's spreads are named after."""
-EVEN_PAIR = ((1, 1),)
-"""The one ratio of two futures."""
+RATIO_SPREADS = ((1, 1), (1, 2), (1, 3), (2, 3))
+"""Ratios that the venue names spreads of two calls, or of two puts, after: first the leg nearer the money."""
+EVEN = ((1, 1),)
+"""The one ratio of any other two legs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +30,6 @@ class Package:
 
     ratios: Mapping[str, int]
     amount: Decimal
-
-    def nearest_pair(self, allowed: Sequence[tuple[int, int]] = ALLOWED_PAIRS) -> str | None:
-        """Return the ratio nearest to that of two legs that is allowed; None where that is not the trouble."""
-        if len(self.ratios) != 2:
-            return None
-        first, second = (abs(ratio) for ratio in self.ratios.values())
-        pairs = {*allowed, *((high, low) for low, high in allowed)}
-        if (first, second) in pairs:
-            return None
-        low, high = min(pairs, key=lambda pair: (abs(Fraction(*pair) - Fraction(first, second)), pair))
-        return f"{low}:{high}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +75,41 @@ def package_of(legs: Sequence[tuple[str, str, Decimal]]) -> Package:
         for (name, side, _), number in zip(legs, whole, strict=True)
     }
     return Package(ratios, tidy(Decimal(divisor) / Decimal(common)))
+
+
+def nearest_ratio(package: Package, instruments: Sequence[Instrument]) -> str | None:
+    """Return the ratio nearest to that of two legs, in their order, of which the venue has a package.
+
+    None where the ratio is not the trouble, and where no ratio of these legs would do.
+    """
+    if len(instruments) != 2:
+        return None
+    first, second = instruments
+    ratios = [package.ratios[each.instrument_name] for each in instruments]
+    pairs = _pairs(first, second, opposite=ratios[0] * ratios[1] < 0)
+    asked = (abs(ratios[0]), abs(ratios[1]))
+    if not pairs or asked in pairs:
+        return None
+    one, other = min(pairs, key=lambda pair: (abs(Fraction(*pair) - Fraction(*asked)), pair))
+    return f"{one}:{other}"
+
+
+def _pairs(first: Instrument, second: Instrument, *, opposite: bool) -> Sequence[tuple[int, int]]:
+    """Return the ratios in which two legs are a package, by the names of the venue's packages."""
+    together = first.expires_at == second.expires_at
+    match first.kind, second.kind:
+        case Kind.FUTURE, Kind.FUTURE:
+            return EVEN if opposite else ()
+        case Kind.OPTION, Kind.OPTION if first.option_type != second.option_type:
+            return EVEN if together else ()
+        case Kind.OPTION, Kind.OPTION if opposite and together:
+            ahead = (first.strike or 0) < (second.strike or 0)
+            turned = ahead != (first.option_type == "call")
+            return [(other, one) for one, other in RATIO_SPREADS] if turned else RATIO_SPREADS
+        case Kind.OPTION, Kind.OPTION if opposite:
+            return EVEN
+        case _:
+            return ()
 
 
 def match(package: Package, combo: Combo) -> Match | None:

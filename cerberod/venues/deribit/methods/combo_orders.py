@@ -39,19 +39,19 @@ from cerberod.venues.deribit.methods.terms import (
 )
 from cerberod.venues.deribit.methods.words import INSTRUMENT_NAME, InstrumentName
 from cerberod.venues.deribit.packages import (
-    EVEN_PAIR,
     Match,
     Package,
     account_of,
     found_in,
     is_complete,
     match,
+    nearest_ratio,
     package_of,
 )
 from cerberod.venues.deribit.wire import account, combos
 from cerberod.venues.deribit.wire import orders as wire
 from cerberod.venues.deribit.wire.combos import Combo, ComboState
-from cerberod.venues.deribit.wire.market import Instrument, Kind
+from cerberod.venues.deribit.wire.market import Instrument
 from cerberod.venues.deribit.wire.orders import Order, Trade
 from cerberod.venues.deribit.wire.reading import Fields, listed, rows
 from cerberod.venues.deribit.wire.requests import Request, given, label_of
@@ -183,7 +183,7 @@ async def place_combo_order(call: Call, params: PlaceComboOrder) -> Plan[ComboOu
         if call.method != _NAME:
             return Plan(VENUE, key, None, making.journal(currency=currency), client_order_id=label)
         with _step("create_combo"):
-            made = await _make(deribit, making, package, {instrument.kind for instrument in instruments})
+            made = await _make(deribit, making, package, instruments)
         if isinstance(made, Reason):
             return denied(key, made)
         found = made
@@ -255,7 +255,9 @@ def _making(params: PlaceComboOrder) -> Request:
     return Request("private/create_combo", {"trades": trades})
 
 
-async def _make(deribit: Deribit, making: Request, package: Package, kinds: set[Kind]) -> tuple[Combo, Match] | Reason:
+async def _make(
+    deribit: Deribit, making: Request, package: Package, instruments: list[Instrument]
+) -> tuple[Combo, Match] | Reason:
     """Have the combo made, or say why there is none. Asked for as a read is: again, after a lost connection."""
     try:
         answer = await deribit.read(making.method, making.params)
@@ -263,20 +265,13 @@ async def _make(deribit: Deribit, making: Request, package: Package, kinds: set[
         if refused.effect_possible:
             raise
         rule = f"legs and a ratio that Deribit trades as one package; it refused these: {refused.reason}"
-        return Reason(field="legs", rule=rule, nearest=_nearest_ratio(package, kinds))
+        return Reason(field="legs", rule=rule, nearest=nearest_ratio(package, instruments))
     combo = combos.combo(Fields(answer.result, "result"))
     matched = match(package, combo)
     if matched is None:
         raise BadVenueData(VENUE, "result.legs", "the legs that were asked for, in their ratio")
     logger.info("a combo was asked for", extra={"venue": VENUE, "combo_id": combo.combo_id})
     return combo, matched
-
-
-def _nearest_ratio(package: Package, kinds: set[Kind]) -> str | None:
-    """Return a ratio that would do; None where another ratio of the same legs would be no package either."""
-    if kinds == {Kind.OPTION}:
-        return package.nearest_pair()
-    return package.nearest_pair(EVEN_PAIR) if kinds == {Kind.FUTURE} else None
 
 
 def _objections(

@@ -8,18 +8,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cerberod.venues.deribit.packages import (
-    EVEN_PAIR,
     Match,
     Package,
     account_of,
     found_in,
     is_complete,
     match,
+    nearest_ratio,
     package_of,
 )
 from cerberod.venues.deribit.wire.combos import Combo, combo
+from cerberod.venues.deribit.wire.market import Instrument, instrument
 from cerberod.venues.deribit.wire.orders import fills, one_order
 from cerberod.venues.deribit.wire.reading import Fields
+from tests.unit.venues.deribit.test_legs import record
 from tests.unit.venues.deribit.wire.test_orders import ORDER, TRADE
 
 LOW, HIGH, THIRD = "BTC-25DEC26-90000-C", "BTC-25DEC26-100000-C", "BTC-25DEC26-110000-C"
@@ -127,15 +129,48 @@ def test_the_combo_does_and_costs_what_was_asked(
     assert abs(matched.amount_here(combos) - asked.amount) < Decimal("1e-20")
 
 
+CALLS, PUTS = (LOW, HIGH), ("BTC-25DEC26-100000-P", "BTC-25DEC26-90000-P")
+FUTURES = ("BTC-25DEC26", "BTC-PERPETUAL")
+LATER = "BTC-26MAR27-100000-C"
+
+
+def listed(name: str) -> Instrument:
+    _, expiry, *option = name.split("-")
+    expires = {"25DEC26": 1_798_185_600_000, "26MAR27": 1_806_048_000_000}.get(expiry, 32_503_708_800_000)
+    more = {"strike": float(option[0]), "option_type": {"C": "call", "P": "put"}[option[1]]} if option else {}
+    return instrument(Fields(record(name, expiration_timestamp=expires, **more), "result"))
+
+
 @pytest.mark.parametrize(
-    ("legs", "nearest"), [(("1", "4"), "1:3"), (("3", "5"), "2:3"), (("5", "1"), "3:1"), (("2", "3"), None)]
+    ("names", "sides", "amounts", "nearest"),
+    [
+        (CALLS, ("buy", "sell"), ("1", "4"), "1:3"),
+        (CALLS, ("sell", "buy"), ("3", "5"), "2:3"),
+        (CALLS, ("buy", "sell"), ("5", "1"), "1:1"),
+        (CALLS[::-1], ("buy", "sell"), ("4", "1"), "3:1"),
+        (PUTS, ("buy", "sell"), ("1", "4"), "1:3"),
+        (PUTS[::-1], ("sell", "buy"), ("4", "1"), "3:1"),
+        (CALLS, ("buy", "sell"), ("2", "3"), None),
+        (CALLS, ("buy", "buy"), ("1", "4"), None),
+        ((LOW, PUTS[1]), ("buy", "buy"), ("1", "3"), "1:1"),
+        ((LOW, PUTS[1]), ("buy", "sell"), ("1", "1"), None),
+        ((LATER, HIGH), ("buy", "sell"), ("1", "2"), "1:1"),
+        ((LATER, PUTS[1]), ("buy", "sell"), ("1", "2"), None),
+        (FUTURES, ("buy", "sell"), ("20", "10"), "1:1"),
+        (FUTURES, ("buy", "buy"), ("20", "10"), None),
+        ((LOW, FUTURES[0]), ("buy", "sell"), ("1", "50"), None),
+    ],
 )
-def test_the_nearest_ratio_of_two_legs(legs: tuple[str, str], nearest: str | None) -> None:
-    assert package((LOW, "buy", legs[0]), (HIGH, "sell", legs[1])).nearest_pair() == nearest
+def test_the_nearest_ratio_of_two_legs(
+    names: tuple[str, str], sides: tuple[str, str], amounts: tuple[str, str], nearest: str | None
+) -> None:
+    asked = package(*zip(names, sides, amounts, strict=True))
+    assert nearest_ratio(asked, [listed(name) for name in names]) == nearest
 
 
 def test_packages_of_more_legs_have_no_nearest_ratio() -> None:
-    assert package((LOW, "buy", "1"), (HIGH, "sell", "1"), (THIRD, "buy", "1")).nearest_pair() is None
+    asked = package((LOW, "buy", "1"), (HIGH, "sell", "1"), (THIRD, "buy", "4"))
+    assert nearest_ratio(asked, [listed(name) for name in (LOW, HIGH, THIRD)]) is None
 
 
 def filled(name: str, price: float, amount: float, number: int, fee: float = 0.0003) -> dict[str, Any]:
@@ -197,8 +232,3 @@ def test_fills_inside_a_combos_fill_are_read_once() -> None:
     assert [(each.trade_id, each.instrument_name, each.order_id) for each in told] == [("2", LOW, TRADE["order_id"])]
     without = outer | {"legs": inner[1:]}
     assert [each.trade_id for each in fills([Fields(without, "row")])] == ["1"]
-
-
-def test_two_futures_go_one_to_one() -> None:
-    assert package((LOW, "buy", "2"), (HIGH, "sell", "1")).nearest_pair(EVEN_PAIR) == "1:1"
-    assert package((LOW, "buy", "3"), (HIGH, "sell", "3")).nearest_pair(EVEN_PAIR) is None

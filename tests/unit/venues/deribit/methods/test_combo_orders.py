@@ -49,7 +49,9 @@ COMBO_RULES = OPTION | {"kind": "option_combo", "tick_size_steps": [], "option_t
 def known(params: dict[str, Any]) -> dict[str, Any]:
     """Tell the instruments there are: options on two coins, futures, and the combo."""
     name = params["instrument_name"]
-    rules = COMBO_RULES if "-CS-" in name else OPTION if name.endswith("-C") else {}
+    rules = COMBO_RULES if "-CS-" in name else {}
+    if name.endswith("-C"):
+        rules = OPTION | {"strike": float(name.split("-")[2])}
     coin = name.partition("-")[0]
     return instrument(name, **(rules | {"base_currency": coin, "settlement_currency": coin}))
 
