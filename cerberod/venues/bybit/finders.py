@@ -7,7 +7,7 @@ again from here.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -271,7 +271,7 @@ async def find_all_cancelled(services: Services, entry: Entry) -> Ending | None:
     return None
 
 
-async def find_set(services: Services, entry: Entry, stands: Callable[[Bybit, Asked], Any]) -> Ending | None:
+async def find_set(services: Services, entry: Entry, stands: Callable[[Bybit, Asked], Awaitable[Any]]) -> Ending | None:
     """See whether a setting is as asked, or, once the request can no longer be taken, as it was before."""
     bybit = services.get(Bybit)
     asked = Asked.of(entry, bybit)

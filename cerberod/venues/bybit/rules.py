@@ -26,13 +26,20 @@ def not_tradable(instrument: Instrument) -> Iterator[Reason]:
 
 def off_grid(field: str, price: Decimal, instrument: Instrument) -> Iterator[Reason]:
     """Yield the reason why a price is not one of the instrument's."""
-    tick, least, most = instrument.tick_size, instrument.min_price, instrument.max_price
+    least, most = instrument.min_price, instrument.max_price
     if least is not None and price < least:
         yield Reason(field=field, rule=f"at least {plain(least)}", nearest=plain(least))
     elif most is not None and price > most:
         yield Reason(field=field, rule=f"at most {plain(most)}", nearest=plain(most))
-    elif price % tick:
-        nearest = nearest_multiple(price, tick)
+    else:
+        yield from off_tick(field, price, instrument)
+
+
+def off_tick(field: str, distance: Decimal, instrument: Instrument) -> Iterator[Reason]:
+    """Yield the reason why a price or a distance of prices is off the instrument's grid."""
+    tick = instrument.tick_size
+    if distance % tick:
+        nearest = nearest_multiple(distance, tick)
         yield Reason(field=field, rule=f"a multiple of the tick size {plain(tick)}", nearest=plain(tidy(nearest)))
 
 

@@ -40,11 +40,9 @@ from cerberod.venues.bybit.methods.orders import (
     order_is_over,
 )
 from cerberod.venues.bybit.methods.terms import (
-    CATEGORY,
     BatchedOrder,
     BatchOutcome,
     BatchParams,
-    CategoryName,
     OrderOutcome,
     clock_reasons,
     denied,
@@ -53,6 +51,10 @@ from cerberod.venues.bybit.methods.terms import (
     order_params,
     require_fitting,
     valid_until,
+)
+from cerberod.venues.bybit.methods.words import (
+    CATEGORY,
+    CategoryName,
 )
 from cerberod.venues.bybit.wire.envelope import Answer
 from cerberod.venues.bybit.wire.reading import Fields

@@ -22,14 +22,16 @@ from cerberod.venues.bybit.finders import cancelled, find_all_cancelled, find_ca
 from cerberod.venues.bybit.following import Named, Seen, follow, look, look_back, open_orders
 from cerberod.venues.bybit.methods.orders import ACCEPTED, order_is_over, require_ack
 from cerberod.venues.bybit.methods.terms import (
+    LinkId,
+    valid_until,
+)
+from cerberod.venues.bybit.methods.words import (
     CATEGORY,
     SYMBOL,
     CategoryName,
     Coin,
-    LinkId,
     OrderId,
     Symbol,
-    valid_until,
 )
 from cerberod.venues.bybit.wire.orders import Order
 from cerberod.venues.bybit.wire.reading import Fields

@@ -33,14 +33,9 @@ from cerberod.venues.bybit.finders import (
 )
 from cerberod.venues.bybit.following import Named, Seen, follow, look, look_back
 from cerberod.venues.bybit.methods.terms import (
-    CATEGORY,
-    SYMBOL,
-    CategoryName,
     LinkId,
-    OrderId,
     OrderOutcome,
     OrderTerms,
-    Symbol,
     clock_reasons,
     denied,
     instrument_of,
@@ -48,6 +43,13 @@ from cerberod.venues.bybit.methods.terms import (
     order_params,
     require_fitting,
     valid_until,
+)
+from cerberod.venues.bybit.methods.words import (
+    CATEGORY,
+    SYMBOL,
+    CategoryName,
+    OrderId,
+    Symbol,
 )
 from cerberod.venues.bybit.wire.envelope import Answer
 from cerberod.venues.bybit.wire.instruments import Instrument

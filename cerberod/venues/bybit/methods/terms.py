@@ -19,6 +19,7 @@ from cerberod.venues.bybit import rules
 from cerberod.venues.bybit.client import Bybit
 from cerberod.venues.bybit.errors import VENUE
 from cerberod.venues.bybit.instruments import UnknownSymbol
+from cerberod.venues.bybit.methods.words import SYMBOL, Symbol
 from cerberod.venues.bybit.wire.instruments import Instrument
 from cerberod.venues.bybit.wire.orders import Order
 from cerberod.venues.bybit.wire.requests import given
@@ -27,11 +28,7 @@ from cerberod.venues.bybit.wire.words import Side as WireSide
 
 T = TypeVar("T")
 
-Symbol = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9-]{1,40}$"), Field(examples=["BTCUSDT"])]
-Coin = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9]{1,20}$"), Field(examples=["USDT"])]
-OrderId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,64}$")]
 LinkId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,36}$")]
-CategoryName = Literal["spot", "linear", "inverse", "option"]
 Side = Literal["buy", "sell"]
 TimeInForce = Literal["GTC", "IOC", "FOK", "PostOnly"]
 TriggerBy = Literal["LastPrice", "IndexPrice", "MarkPrice"]
@@ -39,8 +36,6 @@ PositionIdx = Literal[0, 1, 2]
 BatchIntent = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,61}$")]
 """An intent with room behind it for the number of an order."""
 
-CATEGORY = "The part of the venue: spot, linear (USDT and USDC contracts), inverse or option."
-SYMBOL = "The instrument, in upper case; BTCUSDT is a pair in spot and a perpetual in linear."
 POSITION_IDX = "Which position: 0 in one-way mode; in hedge mode 1 the long, 2 the short one."
 
 _SPOT_ONLY = ("market_unit", "is_leverage", "order_filter")
