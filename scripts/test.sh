@@ -8,5 +8,9 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 bash "$root/scripts/setup.sh" dev
 cd "$root"
+if (($# == 0)); then
+    # Files go to as many processes as there are processors; a file stays in one, whose tests may share a daemon.
+    set -- -n auto --maxprocesses 4 --dist loadfile
+fi
 printf '==> pytest %s\n' "$*" >&2
 exec .venv/bin/python -m pytest "$@"

@@ -25,6 +25,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--seed", type=int, default=1, help="where chance begins in tests that take one")
 
 
+def pytest_make_parametrize_id(config: pytest.Config, val: object) -> str | None:
+    """Name a case by what can be sent to another process: some texts here are no Unicode text."""
+    return ascii(val) if isinstance(val, str) and not val.isascii() else None
+
+
 @pytest.fixture(scope="session", autouse=True)
 def guards() -> Iterator[None]:
     """Nothing of ours blocks the event loop, and nothing leaves this machine."""

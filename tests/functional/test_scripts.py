@@ -83,6 +83,9 @@ def test_arguments_are_the_command_and_any_folder_will_do(project: Project, tmp_
 def test_test_arguments_are_handed_on(project: Project, tmp_path: Path) -> None:
     status, out, _ = project.run("test.sh", "-k", "one thing", cwd=tmp_path)
     assert (status, out.split(" ", 1)[1]) == (0, "-k one thing\n")
+    # The whole suite goes to several processes, file by file.
+    status, out, _ = project.run("test.sh")
+    assert (status, out.split(" ", 1)[1]) == (0, "-n auto --maxprocesses 4 --dist loadfile\n")
 
 
 def test_second_set_up_does_nothing(project: Project) -> None:
