@@ -1,5 +1,31 @@
 """The RPC surface of Bybit. Importing it declares every `bybit.*` method."""
 
-from cerberod.venues.bybit.methods import batches, cancels, market, orders, positions, stops
+from cerberod.venues.bybit.methods import (
+    account,
+    basis,
+    batches,
+    cancels,
+    market,
+    options,
+    orders,
+    past,
+    positions,
+    series,
+    stops,
+    studies,
+)
 
-__all__ = ["batches", "cancels", "market", "orders", "positions", "stops"]
+__all__ = [
+    "account",
+    "basis",
+    "batches",
+    "cancels",
+    "market",
+    "options",
+    "orders",
+    "past",
+    "positions",
+    "series",
+    "stops",
+    "studies",
+]
