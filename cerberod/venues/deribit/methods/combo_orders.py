@@ -157,9 +157,10 @@ async def place_combo_order(call: Call, params: PlaceComboOrder) -> Plan[ComboOu
     Deribit's combo of the legs is found, or made where there is none. It may have all signs the other way round: then
     side and price are turned, and everything told here is in your sense again. Denied, with the nearest price that
     would pass, when a leg cannot be traded, the legs are not of one underlying, Deribit has no such package, its book
-    is closed, the price is off its tick or the margin is not there. Where the combo is not there yet, `orders.check`
-    tells the request that would make it, and nothing that only the combo can tell. An error names the `step` at which
-    it came; no order has left then, and at most an empty book was opened.
+    is closed, the price is off its tick or the margin is not there; of what only ends positions Deribit alone judges
+    the margin. Where the combo is not there yet, `orders.check` tells the request that would make it, and nothing that
+    only the combo can tell. An error names the `step` at which it came; no order has left then, and at most an empty
+    book was opened.
     """
     deribit = call.use(Deribit)
     key = deribit.account
@@ -196,7 +197,7 @@ async def place_combo_order(call: Call, params: PlaceComboOrder) -> Plan[ComboOu
         return denied(key, *reasons)
     request = _order_request(params, package, combo, matched, label)
     with _step("margin"):
-        margin, short = await _margin(deribit, request, matched.side(), currency)
+        margin, short = await _margin(deribit, request, matched.side(), package, currency)
     if short is not None:
         return denied(key, short)
     if unsteady := await deribit.clock_objection():
@@ -307,10 +308,13 @@ def _order_request(params: PlaceComboOrder, package: Package, combo: Combo, matc
     )
 
 
-async def _margin(deribit: Deribit, request: Request, side: str, currency: str) -> tuple[Decimal | None, Reason | None]:
+async def _margin(
+    deribit: Deribit, request: Request, side: str, package: Package, currency: str
+) -> tuple[Decimal | None, Reason | None]:
     """Return the margin that the venue tells, and a reason where the account has not got it.
 
-    A venue that tells none for this combo is no reason: it checks again when the order arrives.
+    A venue that tells none for this combo is no reason: it checks again when the order arrives. Nor is an account short
+    of margin one against a package that needs none, or that only ends positions: it may be the way out.
     """
     asked = {name: request.params[name] for name in ("instrument_name", "amount", "price")}
     try:
@@ -321,10 +325,20 @@ async def _margin(deribit: Deribit, request: Request, side: str, currency: str) 
         return None, None
     answer = await deribit.read("private/get_account_summary", {"currency": currency})
     available = account.account_summary(answer.result, answer.as_of).available_funds
-    if needed <= available:
+    if needed <= max(available, Decimal(0)) or await _only_ends(deribit, package, currency):
         return needed, None
     rule = f"margin that the account has: this needs {plain(needed)} {currency}, {plain(available)} is available"
     return needed, Reason(field="legs", rule=rule)
+
+
+async def _only_ends(deribit: Deribit, package: Package, currency: str) -> bool:
+    """Tell whether every leg is against a position at least as large."""
+    answer = await deribit.read("private/get_positions", {"currency": currency})
+    held = {each.instrument_name: each.size for each in listed(answer.result, "result", account.position)}
+    return all(
+        held.get(name, Decimal(0)) * ratio < 0 and abs(held[name]) >= abs(ratio) * package.amount
+        for name, ratio in package.ratios.items()
+    )
 
 
 class _Asked:

@@ -27,7 +27,7 @@ from tests.unit.venues.deribit.test_client import instrument
 from tests.unit.venues.deribit.test_finders import FUTURE_MS, PAST_MS, asking
 from tests.unit.venues.deribit.test_packages import HIGH, LOW, SPREAD, combo_of, filled
 from tests.unit.venues.deribit.test_rules import OPTION
-from tests.unit.venues.deribit.wire.test_account import SUMMARY
+from tests.unit.venues.deribit.wire.test_account import POSITION, SUMMARY
 from tests.unit.venues.deribit.wire.test_orders import ORDER, TRADE
 
 COMBO = "BTC-CS-25DEC26-90000_100000"
@@ -69,6 +69,7 @@ SCRIPTS: dict[str, Any] = {
     "public__get_combos": [combo_of(SPREAD)],
     "private__get_margins": {"buy": 0.0128, "sell": 0.02, "min_price": -1.0, "max_price": 1.0},
     "private__get_account_summary": SUMMARY,
+    "private__get_positions": [],
     "private__buy": taken("buy"),
     "private__sell": taken("sell"),
 }
@@ -258,6 +259,28 @@ async def test_margin_that_is_not_there_is_denied_before_an_order_is_sent() -> N
         assert [reason.field for reason in plan.denied] == ["legs"]
         assert "1000000.5 BTC" in plan.denied[0].rule
         assert not venue.asked("private/buy")
+
+
+@pytest.mark.parametrize(
+    ("sizes", "passes"), [((-0.2, 0.3), True), ((-0.1, 0.3), False), ((0.2, -0.2), False), ((-0.2, None), False)]
+)
+async def test_an_account_short_of_margin_may_still_get_out(sizes: tuple[float, float | None], passes: bool) -> None:
+    held = [
+        POSITION | {"instrument_name": name, "size": size, "direction": "buy" if size > 0 else "sell"}
+        for name, size in zip((LOW, HIGH), sizes, strict=True)
+        if size is not None
+    ]
+    needed = {"buy": 1_000_000.5, "sell": 0}
+    async with trading(private__get_margins=needed, private__get_positions=held) as (_, call, _guard):
+        plan = await prepared(call)
+        assert (not plan.denied) is passes
+
+
+async def test_what_needs_no_margin_is_not_denied_to_an_account_that_has_none() -> None:
+    broke = SUMMARY | {"available_funds": -0.5}
+    needed = {"buy": 0.0, "sell": 0.0}
+    async with trading(private__get_margins=needed, private__get_account_summary=broke) as (_, call, _guard):
+        assert not (await prepared(call)).denied
 
 
 @pytest.mark.parametrize("code", [13036, -32602])
