@@ -99,7 +99,10 @@ class IvRank(Result):
     percentile_pct: float | None = Field(
         description="Share of the days that closed below now, x 100; null with a reason."
     )
-    reason: str | None = Field(description="no_data, no_past, or constant (all closes and now are equal); else null.")
+    reason: str | None = Field(
+        description="no_data (no candle of today or yesterday), no_past, or constant (all closes and now are equal); "
+        "else null."
+    )
     lookback_days: int = Field(description="How many days were asked for.")
     days_used: int = Field(description="How many closed days there were.")
     first_day: datetime | None = Field(description="When the first of them began.")
@@ -123,7 +126,9 @@ async def get_iv_rank(call: Call, params: GetIvRank) -> IvRank:
     today_ms = end_ms // DAY_MS * DAY_MS
     found = await fetch_dvol(deribit, params.currency, today_ms - params.lookback_days * DAY_MS, end_ms, "1D")
     closed = [each for each in found.candles if each.opened_ms < today_ms][-params.lookback_days :]
-    now = found.candles[-1].close if found.candles else None
+    # Just after midnight the newest candle is yesterday's; one older than that is not the present.
+    fresh = bool(found.candles) and found.candles[-1].opened_ms >= today_ms - DAY_MS
+    now = found.candles[-1].close if fresh else None
     closes = [each.close for each in closed]
     rank, percentile, reason = rank_of(now, closes)
     known = closes if now is None else [*closes, now]

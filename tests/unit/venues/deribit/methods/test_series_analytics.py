@@ -111,6 +111,15 @@ async def test_the_day_that_has_not_ended_is_the_present_and_no_close() -> None:
     assert asked["resolution"] == "1D"
 
 
+@pytest.mark.parametrize(("newest", "now", "reason"), [(1, 48.0, None), (2, None, "no_data"), (90, None, "no_data")])
+async def test_an_index_of_other_days_is_not_the_present(newest: int, now: float | None, reason: str | None) -> None:
+    told = dvol([newest + 2, newest + 1, newest], [40.0, 60.0, 48.0])
+    async with calling(public__get_volatility_index_data=told) as (call, _):
+        rank = await get_iv_rank(call, GetIvRank(currency="BTC", lookback_days=100))
+    assert (rank.dvol_pct, rank.reason, rank.days_used) == (now, reason, 3)
+    assert (rank.rank_pct is None) is (now is None)
+
+
 def book(bids: list[list[float]], asks: list[list[float]]) -> dict[str, Any]:
     empty = {"high": None, "low": None, "price_change": None, "volume": 0.0, "volume_usd": 0.0}
     return {
