@@ -77,8 +77,8 @@ class PlaceBracketOrder(Expiring):
         default=True,
         description="With `post_only`: refuse the order if it would take. False lets Deribit move the price instead.",
     )
-    stop_loss: Exit = Field(description="Where to give the position up.")
-    take_profit: Exit = Field(description="Where to take its profit.")
+    stop_loss: Exit = Field(description="Where to give the position up.", examples=[{"trigger_price": "60000"}])
+    take_profit: Exit = Field(description="Where to take its profit.", examples=[{"trigger_price": "120000"}])
     trigger_fill_condition: Literal["first_hit", "complete_fill", "incremental"] = Field(
         default="first_hit",
         description="When the exits come alive: with the first fill of the entry, with the last, or each time as much "

@@ -73,12 +73,21 @@ class PlaceComboOrder(Expiring):
     """Several instruments at one price, together or not at all."""
 
     legs: list[PackageLeg] = Field(
-        min_length=2, max_length=20, description="What to do, each instrument once; their ratio makes the package."
+        min_length=2,
+        max_length=20,
+        description="What to do, each instrument once; their ratio makes the package.",
+        examples=[
+            [
+                {"instrument_name": "BTC-25DEC26-90000-C", "side": "buy", "amount": "0.1"},
+                {"instrument_name": "BTC-25DEC26-100000-C", "side": "sell", "amount": "0.1"},
+            ]
+        ],
     )
     price: Quantity = Field(
+        examples=["0.0105"],
         description="Limit price of one package as decimal text: what the bought legs cost less what the sold ones "
         "bring, each times its share in the ratio. Above zero you pay at most so much, below zero you get at least so "
-        "much."
+        "much.",
     )
     time_in_force: TimeInForce = Field(default="good_til_cancelled", description="How long it lasts.")
     post_only: bool = Field(default=False, description="Never take; only with good_til_cancelled.")

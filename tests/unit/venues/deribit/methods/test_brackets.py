@@ -149,3 +149,9 @@ async def test_a_bracket_whose_answer_was_lost_is_found_with_its_exits_named() -
         assert ending.detail["stop_loss_label"] == "c1-sl"
         assert ending.as_of is not None
         assert ending.as_of > datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def test_the_documented_exits_are_ones_that_pass() -> None:
+    properties = PlaceBracketOrder.model_json_schema()["properties"]
+    exits = {name: properties[name]["examples"][0] for name in ("stop_loss", "take_profit")}
+    assert params_of(PlaceBracketOrder, **(BRACKET | exits)).stop_loss.trigger_price == 60_000

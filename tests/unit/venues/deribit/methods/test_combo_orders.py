@@ -388,3 +388,9 @@ async def test_an_order_whose_answer_was_lost_is_told_in_the_callers_sense(
 async def test_an_entry_without_its_package_stays_open() -> None:
     async with asking() as (_, services):
         assert await find_combo_order(services, entry(wire={"currency": "BTC"})) is None
+
+
+def test_the_documented_example_is_one_that_passes() -> None:
+    properties = PlaceComboOrder.model_json_schema()["properties"]
+    asked = params_of(PlaceComboOrder, legs=properties["legs"]["examples"][0], price=properties["price"]["examples"][0])
+    assert [leg.side for leg in asked.legs] == ["buy", "sell"]
