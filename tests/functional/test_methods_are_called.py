@@ -15,6 +15,7 @@ from cerberod import app
 from cerberod.errors import Code
 from cerberod.rpc.registry import Method
 from tests.functional.conftest import StartDaemon
+from tests.support.bybit_examples import READS as BYBIT_READS
 from tests.support.client import Client, Refused, called, check_request, connected
 from tests.support.daemon import ADMIN_TOKEN, Daemon
 from tests.support.simulator import TESTNET, SimulatorProcess
@@ -54,6 +55,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "admin.query_audit": {"exchange": "deribit", "limit": 10},
     "admin.resume": {},
     "admin.settle_intent": {"intent": "lost", "bot_tag": "tester", "outcome": "rejected", "reason": "an example"},
+    **BYBIT_READS,
     "common.adx": BARS,
     "common.atr": BARS,
     "common.black_scholes": {"options": [{**OPTION, "iv_pct": 20.0}], "model": "black_scholes", "rate_pct": 10.0},
