@@ -1,6 +1,6 @@
 """Settings every test shares: options, one event loop flavour, and where recorded venue answers lie."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -28,6 +28,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_make_parametrize_id(config: pytest.Config, val: object) -> str | None:
     """Name a case by what can be sent to another process: some texts here are no Unicode text."""
     return ascii(val) if isinstance(val, str) and not val.isascii() else None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Tell what a test printed and logged in a form that can be sent to another process, for the same reason."""
+    report = yield
+    report.sections = [(name, text.encode("utf-8", "backslashreplace").decode()) for name, text in report.sections]
+    return report
 
 
 @pytest.fixture(scope="session", autouse=True)
