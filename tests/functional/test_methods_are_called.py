@@ -15,7 +15,7 @@ from cerberod import app
 from cerberod.errors import Code
 from cerberod.rpc.registry import Method
 from tests.functional.conftest import StartDaemon
-from tests.support.bybit_examples import READS as BYBIT_READS
+from tests.support.bybit_examples import READS, WRITES
 from tests.support.client import Client, Refused, called, check_request, connected
 from tests.support.daemon import ADMIN_TOKEN, Daemon
 from tests.support.simulator import TESTNET, SimulatorProcess
@@ -49,13 +49,14 @@ SPREAD = [
 SPAN = {"start": "2026-08-21T00:00:00Z", "end": "2026-08-21T06:00:00Z"}
 WINDOW = {**SPAN, "resolution": "60"}
 
+BYBIT = READS | WRITES
 EXAMPLES: dict[str, dict[str, Any]] = {
     "admin.get_status": {},
     "admin.halt": {"state": "reduce_only", "reason": "an example"},
     "admin.query_audit": {"exchange": "deribit", "limit": 10},
     "admin.resume": {},
     "admin.settle_intent": {"intent": "lost", "bot_tag": "tester", "outcome": "rejected", "reason": "an example"},
-    **BYBIT_READS,
+    **BYBIT,
     "common.adx": BARS,
     "common.atr": BARS,
     "common.black_scholes": {"options": [{**OPTION, "iv_pct": 20.0}], "model": "black_scholes", "rate_pct": 10.0},

@@ -37,3 +37,25 @@ READS: dict[str, dict[str, Any]] = {
     "bybit.get_wallet_balance": {},
     "bybit.pre_check_order": {**PERPETUAL, "side": "buy", "qty": "0.001", "price": "20000"},
 }
+
+ORDER = {"symbol": "BTCUSDT", "side": "buy", "qty": "0.001", "price": "20000"}
+WRITES: dict[str, dict[str, Any]] = {
+    "bybit.amend_batch_order": {
+        "category": "linear",
+        "request": [{"symbol": "BTCUSDT", "order_link_id": "nobody-s", "price": "20001"}],
+    },
+    "bybit.amend_order": {**PERPETUAL, "order_link_id": "nobody-s", "price": "20001"},
+    "bybit.cancel_all_orders": {"category": "linear", "settle_coin": "USDT"},
+    "bybit.cancel_batch_order": {
+        "category": "linear",
+        "request": [{"symbol": "BTCUSDT", "order_link_id": "nobody-s"}],
+    },
+    "bybit.cancel_order": {**PERPETUAL, "order_link_id": "nobody-s"},
+    "bybit.close_position": PERPETUAL,
+    "bybit.place_batch_order": {"category": "linear", "request": [ORDER]},
+    "bybit.place_order": {"category": "linear", **ORDER},
+    "bybit.set_disconnect_protection": {"time_window": 30, "product": "DERIVATIVES"},
+    "bybit.set_leverage": {**PERPETUAL, "buy_leverage": "5"},
+    "bybit.set_trading_stop": {**PERPETUAL, "stop_loss": "1000"},
+    "bybit.switch_position_mode": {"symbol": "ETHUSDT", "mode": 0},
+}
