@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from scripts.bench.figures import Result
 from scripts.bench.plan import Bench
-from scripts.bench.rows import analytics, audit, calls, chains, hammered, processes, storm, venue
+from scripts.bench.rows import analytics, audit, calls, chains, hammered, processes, signed, storm, venue
 
 Row = Callable[[Bench], Iterable[Result]]
 
@@ -14,6 +14,7 @@ ROWS: Mapping[str, Row] = {
     "http": calls.http,
     "venue": venue.read,
     "write": venue.write,
+    "signed": signed.signed,
     "cold": processes.cold,
     "memory": processes.memory,
     "audit": audit.audit,
