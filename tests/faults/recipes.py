@@ -3,53 +3,20 @@
 A write method without a recipe fails the suite: nothing is declared that was never tried on a bad day.
 """
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from itertools import count
 from typing import Any
 
+from tests.faults.asked import Asked, Recipe, method_of
+from tests.faults.asked import new_intent as _intent
+from tests.faults.recipes_bybit import BYBIT
+from tests.support.bad_day import Orders
 from tests.support.client import Client
 
-Orders = dict[str, dict[str, Any]]
-"""The venue's orders by their ids."""
-
-_numbers = count(1)
-
-
-@dataclass(slots=True)
-class Asked:
-    """One write with an intent of its own."""
-
-    method: str
-    wire: str
-    """The venue's method that it is sent as."""
-    params: dict[str, Any]
-    done: Callable[[Orders, str | None], bool] = field(default=lambda orders, label: False)
-    """Tells from the venue's orders, and our client order id, whether it was carried out."""
-    asked_before: int = 0
-    """How often the venue had been asked for the same before."""
-
-    @property
-    def intent(self) -> str:
-        return str(self.params["intent"])
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """How a write is prepared, and what makes it final when it never reached the venue."""
-
-    prepare: Callable[[Client], Awaitable[Asked]]
-    is_cancel: bool = False
-    """A cancel does no harm twice: its repeat is sent again while its outcome is unknown."""
+__all__ = ["RECIPES", "Asked", "Orders", "Recipe", "method_of", "resting"]
 
 
 def resting(instrument: str = "BTC-PERPETUAL", price: str = "1000") -> dict[str, Any]:
     """Return the params of an order that will not fill."""
     return {"instrument_name": instrument, "side": "buy", "amount": "10", "price": price, "intent": _intent()}
-
-
-def _intent() -> str:
-    return f"day-{next(_numbers)}"
 
 
 async def _order(client: Client, instrument: str = "BTC-PERPETUAL") -> str:
@@ -217,10 +184,6 @@ RECIPES: dict[str, Recipe] = {
     "deribit.close_position": Recipe(_close),
     "deribit.set_stop_loss": Recipe(_stop_loss),
     "deribit.set_take_profit": Recipe(_take_profit),
+    **BYBIT,
 }
 """By the method's name, and what else must be said of it: a write that goes other ways has a recipe for each."""
-
-
-def method_of(name: str) -> str:
-    """Return the method of a recipe."""
-    return name.partition(" ")[0]

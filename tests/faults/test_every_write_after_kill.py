@@ -13,6 +13,7 @@ import anyio.to_thread
 import pytest
 from websockets.exceptions import ConnectionClosed
 
+from tests.faults.asked import venue_of
 from tests.faults.recipes import RECIPES
 from tests.faults.test_matrix import CONFIRMED, Desk, final_outcome, require_one_story
 from tests.support.client import ANSWER_S, Client, connected
@@ -38,6 +39,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
 @pytest.mark.promise("P1", "P2", "P3", "P4", "P8")
 @pytest.mark.parametrize("recipe", RECIPES)
 async def test_a_write_whose_answer_died_with_the_daemon_is_known_to_the_next(desk: Desk, recipe: str) -> None:
+    desk.at = venue_of(recipe)
     async with connected(desk.daemon) as client:
         await desk.working(client)
         asked = await desk.prepare(client, recipe)

@@ -12,14 +12,26 @@ from tests.support.simulator import TESTNET, SimulatorProcess
 _ANSWERS_S = 30
 
 
-class BadDay:
-    """What goes wrong at a simulator, and how it is put right again."""
+class Orders(dict[str, dict[str, Any]]):
+    """The venue's orders by their ids, and beside them what is set, where the venue tells."""
 
-    def __init__(self, simulator: SimulatorProcess) -> None:
+    settings: dict[str, Any]
+
+
+class BadDay:
+    """What goes wrong at one environment of a simulator, and how it is put right again."""
+
+    def __init__(self, simulator: SimulatorProcess, environment: str = TESTNET) -> None:
         self._simulator = simulator
+        self._environment = environment
+        self.label = "orderLinkId" if environment.startswith("bybit") else "label"
+        """What the venue calls our id of an order."""
+        self._id = "orderId" if environment.startswith("bybit") else "order_id"
 
     def add(self, verb: str, **more: Any) -> int:
         """Let matching requests go wrong from now on; return the rule's number."""
+        if verb != "clock_offset":  # the one clock of all venues
+            more = {"environment": self._environment, **more}
         number: int = self._call("POST", "/faults", {"verb": verb, **more})["id"]
         return number
 
@@ -43,7 +55,7 @@ class BadDay:
 
     def drop(self) -> None:
         """Cut the open connections."""
-        self._call("POST", "/drop", {"environment": TESTNET})
+        self._call("POST", "/drop", {"environment": self._environment})
 
     def let_time_pass(self, seconds: int) -> None:
         """Move the venue's clock on, for good."""
@@ -51,12 +63,16 @@ class BadDay:
 
     def count(self, method: str) -> int:
         """Return how many requests with this method have been read by the venue."""
-        counts: int = self._call("GET", f"/received?environment={TESTNET}&method={method}")[TESTNET]["count"]
-        return counts
+        here = self._environment
+        count: int = self._call("GET", f"/received?environment={here}&method={method}")[here]["count"]
+        return count
 
-    def orders(self) -> dict[str, dict[str, Any]]:
+    def orders(self) -> Orders:
         """Return every order of the venue by its id."""
-        return {order["order_id"]: order for order in self._simulator.orders(TESTNET)}
+        told = self._call("GET", f"/orders?environment={self._environment}")[self._environment]
+        orders = Orders((order[self._id], order) for order in told["orders"])
+        orders.settings = told.get("settings", {})
+        return orders
 
     def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         data = None if body is None else orjson.dumps(body)

@@ -22,7 +22,7 @@ from cerberod.simulator.bybit.orders import LIFETIMES, Numbering, Order
 from cerberod.simulator.bybit.quotes import Mark, Quotes
 from cerberod.simulator.bybit.tape import Tape
 from cerberod.simulator.bybit.wallet import Account
-from cerberod.simulator.bybit.wire import PARAMETER, VenueError
+from cerberod.simulator.bybit.wire import PARAMETER, VenueError, plain
 from cerberod.simulator.matching import ZERO, Book, Fill, Lifetime, Side
 
 LATENCY_S: Final = 0.004
@@ -387,11 +387,30 @@ class Exchange:
     # What tests ask
 
     def told(self) -> dict[str, Any]:
-        """Return every order and execution the venue knows, oldest first."""
+        """Return every order and execution the venue knows, oldest first, and what is set."""
+        stops = {
+            f"{held.instrument.symbol},{held.idx}": {
+                "takeProfit": _text(held.protection.take_profit),
+                "stopLoss": _text(held.protection.stop_loss),
+                "trailingStop": plain(held.trailing),
+            }
+            for held in self.account.holdings.values()
+            if held.size
+        }
         return {
             "orders": [{"category": o.instrument.category} | o.record() for o in self.orders.values()],
             "trades": [{"category": e.instrument.category} | e.fields for e in self.ledger.executions],
+            "settings": {
+                "leverage": {symbol: plain(set_to) for (_, symbol), set_to in self.account.leverages.items()},
+                "hedged": sorted(self.account.hedged),
+                "disconnect_s": dict(self.protections),
+                "stops": stops,
+            },
         }
+
+
+def _text(price: Decimal | None) -> str:
+    return "" if price is None else plain(price)
 
 
 def _link(instrument: Instrument, link_id: str) -> tuple[bool, str]:
