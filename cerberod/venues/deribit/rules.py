@@ -13,6 +13,11 @@ from cerberod.venues.deribit.wire.market import Instrument, Kind, State
 from cerberod.venues.deribit.wire.reading import tidy
 
 _ICEBERG_FACTOR = 100
+_MOST_OF_A_CALL = Decimal(1)
+"""Coins: a call is a claim on one coin less its strike."""
+_MOST_OF_A_PUT = Decimal(10)
+"""Coins. A put is worth at most strike / forward; strikes beyond ten times the forward are not listed, and `advanced`
+`usd` would still take such an order."""
 
 
 def tick_at(instrument: Instrument, price: Decimal) -> Decimal:
@@ -58,7 +63,21 @@ def off_limit_grid(field: str, price: Decimal, instrument: Instrument) -> Iterat
     elif price <= 0:
         yield Reason(field=field, rule="above zero")
     else:
-        yield from off_grid(field, price, instrument)
+        yield from [*in_another_unit(field, price, instrument)] or off_grid(field, price, instrument)
+
+
+def in_another_unit(field: str, price: Decimal, instrument: Instrument) -> Iterator[Reason]:
+    """Yield the reason why a price in coin can only have been meant in USD: no option is worth so much of its coin."""
+    if instrument.kind is not Kind.OPTION or instrument.quote_currency != instrument.base_currency:
+        return
+    if instrument.option_type == "call" and price >= _MOST_OF_A_CALL:
+        most, why = _MOST_OF_A_CALL, "no call is worth more"
+    elif instrument.option_type == "put" and price >= _MOST_OF_A_PUT:
+        most, why = _MOST_OF_A_PUT, "a put is worth at most strike / forward"
+    else:
+        return
+    rule = f"in {instrument.base_currency} and below {plain(most)}, as {why}; a price in USD takes `advanced` `usd`"
+    yield Reason(field=field, rule=rule)
 
 
 def wrong_amount(field: str, amount: Decimal, instrument: Instrument) -> Iterator[Reason]:

@@ -157,11 +157,11 @@ async def place_bracket_order(call: Call, params: PlaceBracketOrder) -> Plan[Bra
 def _objections(params: PlaceBracketOrder, instrument: Instrument) -> list[Reason]:
     reasons = [*rules.not_tradable(instrument), *rules.wrong_amount("amount", params.amount, instrument)]
     if params.price is not None:
-        reasons += rules.off_grid("price", params.price, instrument)
+        reasons += rules.off_limit_grid("price", params.price, instrument)
     for name, way in _exits(params):
         reasons += rules.off_trigger_grid(way.trigger_price, instrument, f"{name}.trigger_price")
         if way.price is not None:
-            reasons += rules.off_grid(f"{name}.price", way.price, instrument)
+            reasons += rules.off_limit_grid(f"{name}.price", way.price, instrument)
     return reasons
 
 

@@ -55,9 +55,9 @@ class PlaceOrder(Expiring):
         default=None,
         validate_default=True,
         description="Limit price as decimal text, for the limit types and only for them. Coin for options settled in "
-        "coin; USD with `advanced` usd; percent a year with `advanced` implv (100 is 100 %). Of a combo in the combo's "
-        "own sense, and only there zero or less. Deribit moves a price beyond its band to the band's edge; "
-        "`order.price` tells it.",
+        "coin, below 1 for a call and 10 for a put; USD with `advanced` usd; percent a year with `advanced` implv (100 "
+        "is 100 %). Of a combo in the combo's own sense, and only there zero or less. Deribit moves a price beyond its "
+        "band to the band's edge; `order.price` tells it.",
     )
     trigger: TriggerBy | None = Field(
         default=None, validate_default=True, description="Which price fires a stop, take or trailing order."

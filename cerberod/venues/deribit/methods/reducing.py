@@ -200,7 +200,7 @@ def _objections(
             size = plain(held)
             reasons.append(Reason(field="amount", rule=f"at most the size of the position, {size}", nearest=size))
     if price is not None:
-        reasons += rules.off_grid("price", price, instrument)
+        reasons += rules.off_limit_grid("price", price, instrument)
     if trigger_price is not None:
         reasons += rules.off_trigger_grid(trigger_price, instrument)
     return reasons

@@ -164,3 +164,25 @@ def test_the_grid_of_a_combo_goes_on_through_zero(price: str, nearest: str | Non
     assert not rules.is_combo(option())
     told = [reason.nearest for reason in rules.off_combo_grid("price", Decimal(price), combo)]
     assert told == ([] if nearest is None else [nearest])
+
+
+@pytest.mark.parametrize(
+    ("more", "price", "rule"),
+    [
+        ({}, "0.9995", None),
+        ({}, "1", "in BTC and below 1, as no call is worth more; a price in USD takes `advanced` `usd`"),
+        ({}, "3210.3", "in BTC and below 1, as no call is worth more; a price in USD takes `advanced` `usd`"),
+        ({"option_type": "put"}, "9.5", None),
+        (
+            {"option_type": "put"},
+            "3210",
+            "in BTC and below 10, as a put is worth at most strike / forward; a price in USD takes `advanced` `usd`",
+        ),
+        ({"instrument_type": "linear", "quote_currency": "USDC", "tick_size_steps": []}, "3210", None),
+        ({"kind": "option_combo"}, "3210", None),
+    ],
+)
+def test_a_price_in_dollars_is_not_taken_for_coins(more: dict[str, Any], price: str, rule: str | None) -> None:
+    """And no coin price is offered in its place: how many dollars were meant is not known."""
+    told = [(reason.rule, reason.nearest) for reason in rules.off_limit_grid("price", Decimal(price), option(**more))]
+    assert told == ([] if rule is None else [(rule, None)])

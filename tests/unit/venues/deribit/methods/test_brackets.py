@@ -155,3 +155,11 @@ def test_the_documented_exits_are_ones_that_pass() -> None:
     properties = PlaceBracketOrder.model_json_schema()["properties"]
     exits = {name: properties[name]["examples"][0] for name in ("stop_loss", "take_profit")}
     assert params_of(PlaceBracketOrder, **(BRACKET | exits)).stop_loss.trigger_price == 60_000
+
+
+async def test_no_leg_of_a_bracket_on_an_option_is_priced_in_dollars() -> None:
+    exits = {"trigger_price": "0.004", "price": "4300"}
+    asked = BRACKET | {"amount": "0.1", "price": "4300", "stop_loss": exits, "take_profit": exits}
+    async with calling(public__get_instrument=instrument(**OPTION)) as (_, call):
+        plan = await place_bracket_order(call, params_of(PlaceBracketOrder, **asked))
+        assert [reason.field for reason in plan.denied] == ["price", "stop_loss.price", "take_profit.price"]

@@ -539,3 +539,18 @@ async def test_an_edit_obeys_the_rules_of_its_order(
     async with calling(private__get_order_state=ORDER | order) as (_, call):
         plan = await edit_order(call, params_of(EditOrder, **EDIT, **given))
         assert [(told.field, told.nearest) for told in plan.denied] == [reason]
+
+
+async def test_an_option_priced_in_dollars_without_saying_so_is_denied() -> None:
+    resting = ORDER | {"price": 0.05, "amount": 0.1, "filled_amount": 0.0}
+    asked = LIMIT | {"amount": "0.1", "price": "4300"}
+    scripts = {"public__get_instrument": instrument(**OPTION), "private__get_order_state": resting}
+    async with calling(**scripts) as (venue, call):
+        placing = await place_order(call, params_of(PlaceOrder, **asked))
+        editing = await edit_order(call, params_of(EditOrder, **EDIT, price="4300"))
+        for plan in (placing, editing):
+            ((field, rule),) = [(reason.field, reason.rule) for reason in plan.denied]
+            assert field == "price"
+            assert "`advanced` `usd`" in rule
+        assert not (await place_order(call, params_of(PlaceOrder, **asked, advanced="usd"))).denied
+        assert not venue.asked("private/buy") + venue.asked("private/edit")

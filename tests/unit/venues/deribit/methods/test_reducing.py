@@ -177,3 +177,10 @@ async def test_a_position_in_nothing_is_denied(code: int) -> None:
     async with calling(public__get_instrument=Error(code)) as (_, call):
         plan = await close_position(call, params_of(ClosePosition, **ASKED))
         assert [reason.field for reason in plan.denied] == ["instrument_name"]
+
+
+async def test_an_option_is_not_closed_at_a_price_in_dollars() -> None:
+    held = LONG | {"kind": "option", "size": 0.1}
+    async with calling(private__get_position=held, public__get_instrument=instrument(**OPTION)) as (_, call):
+        plan = await close_position(call, params_of(ClosePosition, **ASKED, type="limit", price="4300"))
+        assert [reason.field for reason in plan.denied] == ["price"]
