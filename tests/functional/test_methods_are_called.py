@@ -208,7 +208,15 @@ async def test_every_method_is_called_and_answers(start_daemon: StartDaemon, sim
             {**leg, "instrument_name": part["instrument_name"]} for leg, part in zip(SPREAD, combo["legs"], strict=True)
         ]
         await call("deribit.get_leg_prices", legs=legs)
-        for name in sorted(EXAMPLES.keys() - {"deribit.place_order", *ON_THE_ORDER, *ON_THE_COMBO, *LAST}):
+        farthest = (await call("deribit.get_expirations", kind="option"))["option"][-1]["name"]
+        package = [
+            {**leg, "instrument_name": leg["instrument_name"].replace("25DEC26", farthest)}
+            for leg in EXAMPLES["deribit.place_combo_order"]["legs"]
+        ]
+        await call("deribit.place_combo_order", legs=package)
+        for name in sorted(
+            EXAMPLES.keys() - {"deribit.place_order", "deribit.place_combo_order", *ON_THE_ORDER, *ON_THE_COMBO, *LAST}
+        ):
             await call(name)
         await lose_an_order(bot, simulator)
         assert (await call("orders.list_unresolved"))["count"] == 1
