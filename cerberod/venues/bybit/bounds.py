@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from cerberod.clock import Clock
+from cerberod.errors import VenueRefused
 from cerberod.venues.bybit.instruments import Name
 from cerberod.venues.bybit.wire.envelope import Answer
 from cerberod.venues.bybit.wire.reading import Fields
@@ -60,10 +61,13 @@ class Bounds:
         """Return the band that a price is outside of, as it is now; None when there is nothing against the price."""
         if name[0] is Category.OPTION:
             return None  # of options the venue tells none
-        if (await self._bands.get(name)).takes(side, price):
-            return None
-        self._bands.forget(name)
-        band = await self._bands.get(name)
+        try:
+            if (await self._bands.get(name)).takes(side, price):
+                return None
+            self._bands.forget(name)
+            band = await self._bands.get(name)
+        except VenueRefused:
+            return None  # what the venue does not tell it judges by itself
         return None if band.takes(side, price) else band
 
     async def mode_against(self, name: Name, position_idx: int) -> Mode | None:

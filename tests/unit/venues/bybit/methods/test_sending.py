@@ -1,0 +1,241 @@
+"""What a request to Bybit is told to have come to: one order, and each order of a batch, by its own code."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import orjson
+import pytest
+
+from cerberod.errors import BadVenueData, UpstreamError, VenueRefused
+from cerberod.ids import Environment
+from cerberod.rpc.call import Call, Principal, Services
+from cerberod.trading.orders import Ending, Outcome
+from cerberod.trading.writes import Sent
+from cerberod.venues.bybit import following
+from cerberod.venues.bybit.client import Bybit
+from cerberod.venues.bybit.methods.batches import PlaceBatchOrder, place_batch_order
+from cerberod.venues.bybit.methods.orders import PlaceOrder, place_order, placing
+from cerberod.venues.bybit.wire.requests import Request, link_of
+from tests.support.bybit_venue import (
+    CREATE,
+    HANG_UP,
+    REALTIME,
+    Asked,
+    Refusal,
+    ScriptedBybit,
+    Told,
+    client_of,
+    scripted,
+)
+from tests.unit.venues.bybit.rows import LINEAR, ORDER
+
+BATCH, HISTORY = "/v5/order/create-batch", "/v5/order/history"
+LINK = ORDER["orderLinkId"]
+PARAMS = {"category": "linear", "symbol": "BTCUSDT", "side": "Buy", "orderType": "Limit", "orderLinkId": LINK}
+ACK = {"orderId": ORDER["orderId"], "orderLinkId": LINK}
+RESTING: dict[str, Any] = {"symbol": "BTCUSDT", "side": "buy", "qty": "0.001", "price": "52000.1"}
+
+
+def listed(*rows: dict[str, Any]) -> dict[str, Any]:
+    return {"category": "linear", "list": list(rows), "nextPageCursor": ""}
+
+
+def told_back(asked: Asked) -> dict[str, Any]:
+    """Tell of an order under whatever link id it is asked for."""
+    return listed({**ORDER, "orderLinkId": asked.params["orderLinkId"]})
+
+
+@pytest.fixture(autouse=True)
+def _short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(following, "FOLLOWED_S", 0.1)
+
+
+@asynccontextmanager
+async def trading(**scripts: Any) -> AsyncIterator[tuple[ScriptedBybit, Bybit]]:
+    standing = {
+        "/v5/market/instruments-info": listed(LINEAR),
+        "/v5/market/price-limit": {"symbol": "BTCUSDT", "buyLmt": "60000", "sellLmt": "50000", "ts": "1"},
+        "/v5/position/list": listed({"positionIdx": 0}),
+        REALTIME: told_back,
+        HISTORY: listed(),
+    }
+    async with scripted(standing | scripts) as venue, client_of(venue) as bybit:
+        yield venue, bybit
+
+
+async def placed(**scripts: Any) -> Ending:
+    async with trading(**scripts) as (venue, bybit):
+        ending = await raised_or_returned(placing(bybit, Request("place_order", PARAMS)))
+        assert len(venue.asked(CREATE)) == 1
+    if isinstance(ending, UpstreamError):
+        raise ending
+    return ending
+
+
+async def raised_or_returned(send: Any) -> Ending | UpstreamError:
+    """Send; a failure is returned, so that it does not pass through the client's own tasks."""
+    try:
+        ending = await send(Sent())
+    except UpstreamError as error:
+        return error
+    assert isinstance(ending, Ending)
+    return ending
+
+
+async def test_an_acknowledged_order_is_followed_to_its_state() -> None:
+    states = iter([listed(), listed(), listed(ORDER)])
+    ending = await placed(**{CREATE: ACK, REALTIME: lambda asked: next(states)})
+    assert (ending.outcome, ending.detail["order"]["order_status"]) == (Outcome.CONFIRMED, "New")
+
+
+async def test_an_acknowledged_order_that_never_shows_is_not_known() -> None:
+    ending = await placed(**{CREATE: ACK, REALTIME: listed()})
+    assert ending.outcome is Outcome.UNKNOWN
+
+
+@pytest.mark.promise("P1")
+@pytest.mark.parametrize("answer", [HANG_UP, Refusal(10016), Refusal(110001), Told([])])
+async def test_a_look_that_fails_never_turns_an_accepted_order_into_a_refused_one(answer: Any) -> None:
+    ending = await placed(**{CREATE: ACK, REALTIME: answer})
+    assert ending.outcome is Outcome.UNKNOWN
+
+
+async def test_an_acknowledgement_of_another_order_proves_nothing() -> None:
+    with pytest.raises(BadVenueData):
+        await placed(**{CREATE: {"orderId": "x", "orderLinkId": "other"}})
+
+
+@pytest.mark.promise("P2")
+@pytest.mark.parametrize("code", [110072, 170141])
+async def test_a_link_id_that_is_taken_means_that_the_first_attempt_landed(code: int) -> None:
+    ending = await placed(**{CREATE: Refusal(code)})
+    assert (ending.outcome, ending.detail["order_id"]) == (Outcome.CONFIRMED, ORDER["orderId"])
+    gone = await placed(**{CREATE: Refusal(code), REALTIME: listed(), HISTORY: told_back})
+    assert gone.outcome is Outcome.CONFIRMED, "it may have left realtime"
+    nowhere = await placed(**{CREATE: Refusal(code), REALTIME: listed()})
+    assert (nowhere.outcome, nowhere.venue_code) == (Outcome.UNKNOWN, str(code))
+    another = await placed(**{CREATE: Refusal(code), REALTIME: listed({**ORDER, "side": "Sell"})})
+    assert another.outcome is Outcome.UNKNOWN
+
+
+async def test_a_refusal_that_may_mean_new_rules_lets_the_old_ones_be_forgotten() -> None:
+    async with trading(**{CREATE: Refusal(110094)}) as (venue, bybit):
+        await call(bybit, place_order, PlaceOrder(category="linear", intent="i", **RESTING))
+        with pytest.raises(VenueRefused) as caught:
+            await placing(bybit, Request("place_order", PARAMS))(Sent())
+        assert not caught.value.effect_possible
+        await call(bybit, place_order, PlaceOrder(category="linear", intent="j", **RESTING))
+        assert len(venue.asked("/v5/market/instruments-info")) == 2
+
+
+async def call(bybit: Bybit, prepare: Any, params: Any) -> Any:
+    principal = Principal(
+        Environment.TESTNET, "testnet", "bot", frozenset({"trade"}), session_id="s", transport="memory"
+    )
+    return await prepare(Call("r", "bybit.any", principal, Services(Environment.TESTNET, (bybit,))), params)
+
+
+async def test_the_wire_says_what_bybit_would_choose_by_itself() -> None:
+    async with trading() as (_, bybit):
+        plan = await call(bybit, place_order, PlaceOrder(category="linear", intent="i", **RESTING))
+    assert plan.wire["params"] == {
+        "category": "linear",
+        "symbol": "BTCUSDT",
+        "side": "Buy",
+        "orderType": "Limit",
+        "qty": "0.001",
+        "price": "52000.1",
+        "timeInForce": "GTC",
+        "orderLinkId": plan.client_order_id,
+        "positionIdx": 0,
+        "reduceOnly": False,
+        "closeOnTrigger": False,
+    }
+
+
+def test_link_ids_are_short_and_of_letters_and_digits() -> None:
+    link = link_of(bytes(range(32)))
+    assert len(link) == 33
+    assert link.isascii()
+    assert link.isalnum()
+    assert link != link_of(bytes(range(1, 33)))
+
+
+# -- batches ---------------------------------------------------------------------------------------------------------
+
+
+def acknowledging(*codes: int) -> Any:
+    """Answer a batch: success for all of it, and a code for each order."""
+
+    def answer(asked: Asked) -> Told:
+        orders = orjson.loads(asked.payload)["request"]
+        rows = [
+            {"category": "linear", "orderId": "" if code else "x", "orderLinkId": order["orderLinkId"], "createAt": ""}
+            for order, code in zip(orders, codes, strict=True)
+        ]
+        return Told({"list": rows}, beside={"retExtInfo": {"list": [{"code": code, "msg": "m"} for code in codes]}})
+
+    return answer
+
+
+async def batch(answer: Any, size: int, **scripts: Any) -> tuple[Ending, list[dict[str, Any]]]:
+    async with trading(**{BATCH: answer, **scripts}) as (venue, bybit):
+        params = PlaceBatchOrder.model_validate(
+            {"category": "linear", "request": [RESTING] * size, "intent": "b"}, strict=False
+        )
+        plan = await call(bybit, place_batch_order, params)
+        assert [part.intent for part in plan.parts] == [f"b/{number}" for number in range(size)]
+        ending = await raised_or_returned(plan.send)
+        (sent,) = venue.asked(BATCH)
+    if isinstance(ending, UpstreamError):
+        raise ending
+    return ending, orjson.loads(sent.payload)["request"]
+
+
+async def test_the_envelopes_success_is_never_taken_for_the_orders() -> None:
+    ending, sent = await batch(acknowledging(0, 110007, 10016, 110072, 10006), 5)
+    assert [(each.outcome.value, each.venue_code) for each in ending.parts] == [
+        ("confirmed", None),
+        ("rejected", "110007"),
+        ("unknown", "10016"),
+        ("confirmed", None),
+        ("rejected", "10006"),
+    ]
+    assert len({order["orderLinkId"] for order in sent}) == 5
+    assert not any("category" in order for order in sent)
+
+
+@pytest.mark.promise("P2")
+async def test_an_order_of_a_batch_has_the_link_id_that_it_would_have_alone() -> None:
+    _, (sent, _) = await batch(acknowledging(0, 0), 2)
+    async with trading() as (_, bybit):
+        alone = await call(bybit, place_order, PlaceOrder(category="linear", intent="b/0", **RESTING))
+    assert sent["orderLinkId"] == alone.client_order_id
+
+
+async def test_every_order_may_be_refused_under_a_success() -> None:
+    ending, _ = await batch(acknowledging(10001, 10001), 2)
+    assert [each.outcome.value for each in ending.parts] == ["rejected", "rejected"]
+
+
+@pytest.mark.promise("P1")
+@pytest.mark.parametrize(
+    "beside",
+    [
+        {"retExtInfo": {}},
+        {"retExtInfo": None},
+        {"retExtInfo": {"list": [{"code": 0, "msg": "OK"}]}},
+        {"retExtInfo": {"list": [{"code": "?", "msg": ""}] * 2}},
+    ],
+)
+async def test_an_answer_that_does_not_tell_of_every_order_proves_nothing_of_any(beside: dict[str, Any]) -> None:
+    with pytest.raises(UpstreamError):
+        await batch(Told({"list": [{"orderLinkId": "a"}, {"orderLinkId": "b"}]}, beside=beside), 2)
+
+
+@pytest.mark.promise("P1")
+async def test_rows_of_other_orders_prove_nothing() -> None:
+    beside = {"retExtInfo": {"list": [{"code": 0, "msg": "OK"}] * 2}}
+    with pytest.raises(BadVenueData):
+        await batch(Told({"list": [{"orderLinkId": "a"}, {"orderLinkId": "b"}]}, beside=beside), 2)
