@@ -13,6 +13,9 @@ from cerberod.venues.deribit.wire.market import Instrument, Kind, State
 from cerberod.venues.deribit.wire.reading import tidy
 
 _ICEBERG_FACTOR = 100
+_CENT = Decimal("0.01")
+_INDEX_IN_CENTS = frozenset({"BTC", "ETH"})
+"""Coins whose index has two decimals; how fine a trigger on the others may be is left to the venue."""
 _MOST_OF_A_CALL = Decimal(1)
 """Coins: a call is a claim on one coin less its strike."""
 _MOST_OF_A_PUT = Decimal(10)
@@ -127,15 +130,33 @@ def wrong_advanced(advanced: str, instrument: Instrument) -> Iterator[Reason]:
         yield Reason(field="advanced", rule="`usd` is not for linear options")
 
 
-def off_trigger_grid(price: Decimal, instrument: Instrument, field: str = "trigger_price") -> Iterator[Reason]:
-    """Yield the reason why a trigger price is off the grid. Triggers of options are not on the option's own grid."""
-    if instrument.kind in (Kind.FUTURE, Kind.SPOT):
-        yield from off_grid(field, price, instrument)
+def off_trigger_grid(
+    price: Decimal, instrument: Instrument, trigger: str, field: str = "trigger_price"
+) -> Iterator[Reason]:
+    """Yield the reason why a trigger price is off the grid of the price that it waits for.
+
+    An option's trigger waits for the option's own price, in its unit, or for the index, which is in cents.
+    """
+    if is_combo(instrument):
+        return
+    if instrument.kind is Kind.OPTION and trigger == "index_price":
+        if instrument.base_currency in _INDEX_IN_CENTS and price % _CENT:
+            nearest = plain(tidy(nearest_multiple(price, _CENT)))
+            yield Reason(field=field, rule=f"a multiple of {plain(_CENT)}, as the index is", nearest=nearest)
+    else:
+        yield from [*in_another_unit(field, price, instrument)] or off_grid(field, price, instrument)
 
 
 def trigger_has_a_side(instrument: Instrument, trigger: str) -> bool:
-    """Tell whether a trigger price can be held against the present price: the index is not in an option's unit."""
-    return instrument.kind in (Kind.FUTURE, Kind.SPOT) or trigger != "index_price"
+    """Tell whether a trigger price can be held against the present price: a combo follows no one index."""
+    return not is_combo(instrument) or trigger != "index_price"
+
+
+def backward_trigger(field: str, instrument: Instrument, trigger: str) -> Iterator[Reason]:
+    """Yield the reason why a stop would end a gain and a take profit a loss: a put gains when the index falls."""
+    if instrument.option_type == "put" and trigger == "index_price":
+        rule = "mark_price or last_price for a put: what waits for the index takes it for the price of the position"
+        yield Reason(field=field, rule=rule, nearest="mark_price")
 
 
 def wrong_side(
@@ -146,6 +167,7 @@ def wrong_side(
     instrument: Instrument,
     *,
     takes: bool,
+    trigger: str,
     against: str,
 ) -> Iterator[Reason]:
     """Yield the reason why a trigger would fire at once.
@@ -156,9 +178,12 @@ def wrong_side(
     above = (side == "sell") == takes
     if (trigger_price > reference) if above else (trigger_price < reference):
         return
-    tick = tick_at(instrument, reference)
+    of_index = instrument.kind is Kind.OPTION and trigger == "index_price"
+    tick = _CENT if of_index else tick_at(instrument, reference)
     steps, rest = divmod(reference, tick)
     nearest = (steps + 1 if above else steps if rest else steps - 1) * tick
+    if above and not of_index and (over := nearest % tick_at(instrument, nearest)):
+        nearest += tick_at(instrument, nearest) - over  # one step up the grid has become coarser
     what = "take profit" if takes else "stop"
     rule = f"{'above' if above else 'below'} {against}, {plain(tidy(reference))}, for a {what} that {side}s"
     yield Reason(field=field, rule=rule, nearest=plain(tidy(nearest)) if nearest > 0 else None)

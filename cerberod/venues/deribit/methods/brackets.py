@@ -41,7 +41,7 @@ from cerberod.venues.deribit.methods.terms import (
     ticker_of,
 )
 from cerberod.venues.deribit.methods.words import INSTRUMENT_NAME, InstrumentName
-from cerberod.venues.deribit.wire.market import Instrument, Ticker
+from cerberod.venues.deribit.wire.market import Instrument, Kind, Ticker
 from cerberod.venues.deribit.wire.orders import Order, Trade
 from cerberod.venues.deribit.wire.requests import Request, given, label_of
 
@@ -132,7 +132,8 @@ async def place_bracket_order(call: Call, params: PlaceBracketOrder) -> Plan[Bra
 
     One order at the venue (one triggers one cancels other): the exits are reduce-only, wait until the entry fills, and
     the one that fills cancels the other; `order.linked_order_ids` names them. Denied when an exit would fire at once,
-    measured against the price the entry would be filled at now.
+    measured against the price the entry would be filled at now, or against the index where an option's exit waits for
+    that. A put's must not: the index falls while it gains.
     """
     deribit = call.use(Deribit)
     account = deribit.account
@@ -159,20 +160,25 @@ def _objections(params: PlaceBracketOrder, instrument: Instrument) -> list[Reaso
     if params.price is not None:
         reasons += rules.off_limit_grid("price", params.price, instrument)
     for name, way in _exits(params):
-        reasons += rules.off_trigger_grid(way.trigger_price, instrument, f"{name}.trigger_price")
+        reasons += rules.backward_trigger(f"{name}.trigger", instrument, way.trigger)
+        reasons += rules.off_trigger_grid(way.trigger_price, instrument, way.trigger, f"{name}.trigger_price")
         if way.price is not None:
             reasons += rules.off_limit_grid(f"{name}.price", way.price, instrument)
     return reasons
 
 
 def _wrong_sides(params: PlaceBracketOrder, instrument: Instrument, ticker: Ticker) -> list[Reason]:
-    """Say which exit would fire as soon as the entry fills: at its limit, or at the market where that is better."""
+    """Say which exit would fire as soon as the entry fills: at its limit, or at the market where that is better.
+
+    What an option is entered at says nothing of the index, which is held against its present price alone.
+    """
     reasons: list[Reason] = []
     for name, way in _exits(params):
         if not rules.trigger_has_a_side(instrument, way.trigger):
             continue
         price: float | None = getattr(ticker, way.trigger)
-        known = [params.price] if params.price is not None else []
+        of_index = instrument.kind is Kind.OPTION and way.trigger == "index_price"
+        known = [params.price] if params.price is not None and not of_index else []
         known += [Decimal(repr(price))] if price else []
         if known:
             reasons += rules.wrong_side(
@@ -182,7 +188,8 @@ def _wrong_sides(params: PlaceBracketOrder, instrument: Instrument, ticker: Tick
                 min(known) if params.side == "buy" else max(known),
                 instrument,
                 takes=name == "take_profit",
-                against="the price it enters at",
+                trigger=way.trigger,
+                against="the index price" if of_index else "the price it enters at",
             )
     return reasons
 

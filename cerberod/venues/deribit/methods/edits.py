@@ -130,7 +130,7 @@ def _objections(params: EditOrder, order: Order, instrument: Instrument) -> list
         if order.trigger_price is None:
             reasons.append(Reason(field="trigger_price", rule="left out for an order without a trigger price"))
         else:
-            reasons += rules.off_trigger_grid(params.trigger_price, instrument)
+            reasons += rules.off_trigger_grid(params.trigger_price, instrument, order.trigger or "")
     if params.trigger_offset is not None and order.trigger_offset is None:
         reasons.append(Reason(field="trigger_offset", rule="left out for an order that is no trailing stop"))
     if params.post_only and (order.price is None or order.advanced is not None):

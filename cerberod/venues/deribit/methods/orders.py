@@ -195,7 +195,7 @@ def _objections(params: PlaceOrder, instrument: Instrument) -> list[Reason]:
     elif params.price is not None:
         reasons += rules.off_limit_grid("price", params.price, instrument)
     if params.trigger_price is not None:
-        reasons += rules.off_trigger_grid(params.trigger_price, instrument)
+        reasons += rules.off_trigger_grid(params.trigger_price, instrument, params.trigger or "")
     if params.display_amount is not None:
         reasons += rules.wrong_display(params.display_amount, params.amount, instrument)
     return reasons

@@ -109,9 +109,10 @@ class SetTakeProfit(AtTrigger):
 async def set_stop_loss(call: Call, params: SetStopLoss) -> Plan[OrderOutcome]:
     """Place a reduce-only stop order on an open position.
 
-    Side and size are read off the position. Denied when there is none, or when the market is past the trigger already.
-    It is an order beside others: an earlier stop is not replaced, and what ends the position otherwise does not cancel
-    it, though reduce-only keeps it from opening another.
+    Side and size are read off the position. Denied when there is none, or when the market is past the trigger already,
+    or for a put that would wait for the index, which falls while it gains. It is an order beside others: an earlier
+    stop is not replaced, and what ends the position otherwise does not cancel it, though reduce-only keeps it from
+    opening another.
     """
     return await _at_trigger(call, params, "stop")
 
@@ -120,9 +121,10 @@ async def set_stop_loss(call: Call, params: SetStopLoss) -> Plan[OrderOutcome]:
 async def set_take_profit(call: Call, params: SetTakeProfit) -> Plan[OrderOutcome]:
     """Place a reduce-only take-profit order on an open position.
 
-    Side and size are read off the position. Denied when there is none, or when the market is past the trigger already.
-    It is an order beside others: an earlier one is not replaced, and what ends the position otherwise does not cancel
-    it, though reduce-only keeps it from opening another.
+    Side and size are read off the position. Denied when there is none, or when the market is past the trigger already,
+    or for a put that would wait for the index, which falls while it gains. It is an order beside others: an earlier
+    one is not replaced, and what ends the position otherwise does not cancel it, though reduce-only keeps it from
+    opening another.
     """
     return await _at_trigger(call, params, "take")
 
@@ -159,11 +161,10 @@ async def _reduce(
     if not held:
         return denied(account, Reason(field="instrument_name", rule="an instrument with an open position"))
     side: Side = "sell" if held > 0 else "buy"
-    reasons = list(_objections(instrument, params.amount, abs(held), price, trigger_price))
+    trigger = str(terms.get("trigger", ""))
+    reasons = list(_objections(instrument, params.amount, abs(held), price, trigger_price, trigger))
     if not reasons and trigger_price is not None:
-        reasons = await trigger_objections(
-            deribit, instrument, side, str(terms["type"]), str(terms["trigger"]), trigger_price
-        )
+        reasons = await trigger_objections(deribit, instrument, side, str(terms["type"]), trigger, trigger_price)
     if reasons:
         return denied(account, *reasons)
     if objection := await deribit.clock_objection():
@@ -192,6 +193,7 @@ def _objections(
     held: Decimal,
     price: Decimal | None,
     trigger_price: Decimal | None,
+    trigger: str,
 ) -> list[Reason]:
     reasons = list(rules.not_tradable(instrument))
     if amount is not None:
@@ -202,7 +204,8 @@ def _objections(
     if price is not None:
         reasons += rules.off_limit_grid("price", price, instrument)
     if trigger_price is not None:
-        reasons += rules.off_trigger_grid(trigger_price, instrument)
+        reasons += rules.backward_trigger("trigger", instrument, trigger)
+        reasons += rules.off_trigger_grid(trigger_price, instrument, trigger)
     return reasons
 
 

@@ -167,4 +167,8 @@ async def trigger_objections(
     takes = order_type.startswith("take")
     reference = Decimal(repr(price))
     word = trigger.replace("_", " ")
-    return list(rules.wrong_side(field, trigger_price, side, reference, instrument, takes=takes, against=f"the {word}"))
+    return list(
+        rules.wrong_side(
+            field, trigger_price, side, reference, instrument, takes=takes, trigger=trigger, against=f"the {word}"
+        )
+    )

@@ -120,9 +120,27 @@ def test_only_options_are_priced_in_volatility_and_no_linear_one_in_usd() -> Non
     assert list(rules.wrong_advanced("usd", option(instrument_type="linear"))) != []
 
 
-def test_triggers_of_options_are_not_on_the_options_grid() -> None:
-    assert list(rules.off_trigger_grid(Decimal("60000.3"), future())) != []
-    assert list(rules.off_trigger_grid(Decimal("60000.3"), option())) == []
+@pytest.mark.parametrize(
+    ("made", "trigger", "price", "nearest"),
+    [
+        (future(), "mark_price", "60000.3", "60000.5"),
+        (future(), "index_price", "60000.3", "60000.5"),
+        (option(), "index_price", "60000.31", ...),
+        (option(), "index_price", "60000.315", "60000.32"),
+        (option(), "mark_price", "0.00013", "0.0001"),
+        (option(), "last_price", "0.0051", "0.005"),
+        (option(), "mark_price", "0.0055", ...),
+        (option(), "mark_price", "60000", None),
+        (option(base_currency="XRP", instrument_type="linear"), "index_price", "0.51234", ...),
+        (option(kind="option_combo"), "mark_price", "0.00013", ...),
+    ],
+)
+def test_a_trigger_is_on_the_grid_of_what_it_waits_for(
+    made: Instrument, trigger: str, price: str, nearest: object
+) -> None:
+    """An option may wait for the index, which is in dollars and cents; its own price never gets to be dollars."""
+    told = [reason.nearest for reason in rules.off_trigger_grid(Decimal(price), made, trigger)]
+    assert told == ([] if nearest is ... else [nearest])
 
 
 @given(
@@ -136,7 +154,14 @@ def test_the_nearest_trigger_waits_and_lies_on_the_grid(
 ) -> None:
     def objections(price: Decimal) -> list[Reason]:
         found = rules.wrong_side(
-            "trigger_price", price, side, reference, future(), takes=takes, against="the mark price"
+            "trigger_price",
+            price,
+            side,
+            reference,
+            future(),
+            takes=takes,
+            trigger="mark_price",
+            against="the mark price",
         )
         return list(found)
 
@@ -150,7 +175,14 @@ def test_the_nearest_trigger_waits_and_lies_on_the_grid(
 
 def test_a_trigger_on_the_wrong_side_is_told_with_the_price_it_is_held_against() -> None:
     (reason,) = rules.wrong_side(
-        "trigger_price", Decimal(60), "sell", Decimal("50.25"), future(), takes=False, against="the mark price"
+        "trigger_price",
+        Decimal(60),
+        "sell",
+        Decimal("50.25"),
+        future(),
+        takes=False,
+        trigger="mark_price",
+        against="the mark price",
     )
     assert (reason.rule, reason.nearest) == ("below the mark price, 50.25, for a stop that sells", "50")
 
@@ -186,3 +218,20 @@ def test_a_price_in_dollars_is_not_taken_for_coins(more: dict[str, Any], price: 
     """And no coin price is offered in its place: how many dollars were meant is not known."""
     told = [(reason.rule, reason.nearest) for reason in rules.off_limit_grid("price", Decimal(price), option(**more))]
     assert told == ([] if rule is None else [(rule, None)])
+
+
+@pytest.mark.parametrize(("reference", "side", "nearest"), [("0.005", "buy", "0.0055"), ("0.0051", "sell", "0.005")])
+def test_the_nearest_trigger_of_an_option_is_on_its_grid_where_that_changes(
+    reference: str, side: str, nearest: str
+) -> None:
+    (reason,) = rules.wrong_side(
+        "trigger_price",
+        Decimal(reference),
+        side,
+        Decimal(reference),
+        option(),
+        takes=False,
+        trigger="mark_price",
+        against="the mark price",
+    )
+    assert reason.nearest == nearest

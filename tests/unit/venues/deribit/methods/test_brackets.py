@@ -117,11 +117,36 @@ async def test_a_bracket_that_would_come_apart_is_denied(
         assert not venue.asked("private/buy")
 
 
-async def test_an_option_is_bracketed_by_the_index_on_either_side() -> None:
-    exits = {"trigger_price": "90000", "trigger": "index_price"}
-    asked = BRACKET | {"amount": "0.1", "price": "0.0055", "stop_loss": exits, "take_profit": exits}
+@pytest.mark.parametrize(
+    ("stop", "take", "reasons"),
+    [
+        ("60009.99", "60010.01", []),
+        ("61000", "90000", [("stop_loss.trigger_price", "60009.99")]),
+        ("50000", "55000", [("take_profit.trigger_price", "60010.01")]),
+        ("50000.001", "90000", [("stop_loss.trigger_price", "50000")]),
+    ],
+)
+async def test_an_option_is_bracketed_by_the_index_around_where_it_is(
+    stop: str, take: str, reasons: list[tuple[str, str | None]]
+) -> None:
+    """What the entry costs is in coin and says nothing of the index."""
+    exits = {
+        name: {"trigger_price": price, "trigger": "index_price"}
+        for name, price in (("stop_loss", stop), ("take_profit", take))
+    }
+    asked = BRACKET | {"amount": "0.1", "price": "0.0055"} | exits
     async with calling(public__get_instrument=instrument(**OPTION)) as (_, call):
-        assert not (await place_bracket_order(call, params_of(PlaceBracketOrder, **asked))).denied
+        plan = await place_bracket_order(call, params_of(PlaceBracketOrder, **asked))
+        assert [(reason.field, reason.nearest) for reason in plan.denied] == reasons
+
+
+async def test_a_put_is_not_bracketed_by_the_index() -> None:
+    """A stop that sells waits for the index to fall, which is where a put gains."""
+    exits = {"stop_loss": {"trigger_price": "50000", "trigger": "index_price"}, "take_profit": {"trigger_price": "0.1"}}
+    asked = BRACKET | {"amount": "0.1", "price": "0.0055"} | exits
+    async with calling(public__get_instrument=instrument(**OPTION | {"option_type": "put"})) as (_, call):
+        plan = await place_bracket_order(call, params_of(PlaceBracketOrder, **asked))
+        assert [(reason.field, reason.nearest) for reason in plan.denied] == [("stop_loss.trigger", "mark_price")]
 
 
 @pytest.mark.parametrize(

@@ -308,12 +308,23 @@ async def test_a_trigger_waits_on_its_own_side_of_the_market(
         )
 
 
-async def test_an_option_may_wait_for_the_index_on_either_side() -> None:
-    for price in ("59000", "61000"):
-        asked = LIMIT | STOP | {"trigger": "index_price", "trigger_price": price, "price": None, "amount": "0.1"}
-        async with calling(public__get_instrument=instrument(**OPTION)) as (venue, call):
-            assert not (await place_order(call, params_of(PlaceOrder, **asked))).denied
-            assert not venue.asked("public/ticker")
+@pytest.mark.parametrize(
+    ("side", "price", "nearest"),
+    [
+        ("buy", "60010.01", None),
+        ("buy", "59000", "60010.01"),
+        ("sell", "60009.99", None),
+        ("sell", "61000", "60009.99"),
+        ("sell", "59000.005", "59000"),
+    ],
+)
+async def test_an_option_waits_for_the_index_on_its_own_side(side: str, price: str, nearest: str | None) -> None:
+    asked = LIMIT | STOP | {"trigger": "index_price", "trigger_price": price, "price": None, "amount": "0.1"}
+    async with calling(public__get_instrument=instrument(**OPTION)) as (_, call):
+        plan = await place_order(call, params_of(PlaceOrder, **(asked | {"side": side})))
+        assert [(reason.field, reason.nearest and float(reason.nearest)) for reason in plan.denied] == (
+            [] if nearest is None else [("trigger_price", float(nearest))]
+        )
 
 
 @pytest.mark.parametrize(

@@ -184,3 +184,27 @@ async def test_an_option_is_not_closed_at_a_price_in_dollars() -> None:
     async with calling(private__get_position=held, public__get_instrument=instrument(**OPTION)) as (_, call):
         plan = await close_position(call, params_of(ClosePosition, **ASKED, type="limit", price="4300"))
         assert [reason.field for reason in plan.denied] == ["price"]
+
+
+@pytest.mark.parametrize(
+    ("option_type", "changes", "reasons"),
+    [
+        ("call", {"trigger_price": "60009.99"}, []),
+        ("call", {"trigger_price": "61000"}, [("trigger_price", "60009.99")]),
+        ("call", {"trigger_price": "59000.111"}, [("trigger_price", "59000.11")]),
+        ("call", {"trigger_price": "0.00412", "trigger": "mark_price"}, [("trigger_price", "0.0041")]),
+        ("call", {"trigger_price": "59000", "trigger": "mark_price"}, [("trigger_price", None)]),
+        ("put", {"trigger_price": "59000"}, [("trigger", "mark_price")]),
+    ],
+)
+async def test_a_stop_on_an_option_waits_for_the_index_or_for_its_own_price(
+    option_type: str, changes: dict[str, Any], reasons: list[tuple[str, str | None]]
+) -> None:
+    """A put gains while the index falls, where a stop that sells would fire: its stop waits for its own price."""
+    scripts = {
+        "private__get_position": LONG | {"kind": "option", "size": 0.1},
+        "public__get_instrument": instrument(**OPTION | {"option_type": option_type}),
+    }
+    async with calling(**scripts) as (_, call):
+        plan = await set_stop_loss(call, params_of(SetStopLoss, **(ASKED | {"trigger": "index_price"} | changes)))
+        assert [(reason.field, reason.nearest) for reason in plan.denied] == reasons
