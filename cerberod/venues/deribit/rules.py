@@ -152,6 +152,25 @@ def trigger_has_a_side(instrument: Instrument, trigger: str) -> bool:
     return not is_combo(instrument) or trigger != "index_price"
 
 
+def out_of_reach(
+    field: str, price: Decimal, trigger_price: Decimal, side: str, instrument: Instrument, trigger: str
+) -> Iterator[Reason]:
+    """Yield the reason why a stop's limit price would not be met when it fires.
+
+    The index is left out where it is another price than the book's: that of an option, or of a future with a date.
+    """
+    perpetual = instrument.kind is Kind.FUTURE and instrument.settlement_period == "perpetual"
+    of_the_book = perpetual or instrument.kind is Kind.SPOT
+    if trigger == "index_price" and not of_the_book:
+        return
+    if price <= trigger_price if side == "sell" else price >= trigger_price:
+        return
+    most = "at most" if side == "sell" else "at least"
+    fits = not any(off_grid(field, trigger_price, instrument))
+    rule = f"{most} the trigger price {plain(trigger_price)} for a stop that {side}s: beyond it, it would not fill"
+    yield Reason(field=field, rule=rule, nearest=plain(tidy(trigger_price)) if fits else None)
+
+
 def backward_trigger(field: str, instrument: Instrument, trigger: str) -> Iterator[Reason]:
     """Yield the reason why a stop would end a gain and a take profit a loss: a put gains when the index falls."""
     if instrument.option_type == "put" and trigger == "index_price":

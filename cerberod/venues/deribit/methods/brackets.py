@@ -133,7 +133,8 @@ async def place_bracket_order(call: Call, params: PlaceBracketOrder) -> Plan[Bra
     One order at the venue (one triggers one cancels other): the exits are reduce-only, wait until the entry fills, and
     the one that fills cancels the other; `order.linked_order_ids` names them. Denied when an exit would fire at once,
     measured against the price the entry would be filled at now, or against the index where an option's exit waits for
-    that. A put's must not: the index falls while it gains.
+    that. A put's must not: the index falls while it gains. Denied too when the stop's limit price is beyond its trigger
+    and would not fill.
     """
     deribit = call.use(Deribit)
     account = deribit.account
@@ -164,6 +165,11 @@ def _objections(params: PlaceBracketOrder, instrument: Instrument) -> list[Reaso
         reasons += rules.off_trigger_grid(way.trigger_price, instrument, way.trigger, f"{name}.trigger_price")
         if way.price is not None:
             reasons += rules.off_limit_grid(f"{name}.price", way.price, instrument)
+    stop = params.stop_loss
+    if stop.price is not None and not reasons:
+        reasons += rules.out_of_reach(
+            "stop_loss.price", stop.price, stop.trigger_price, opposite(params.side), instrument, stop.trigger
+        )
     return reasons
 
 

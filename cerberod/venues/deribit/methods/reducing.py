@@ -109,10 +109,10 @@ class SetTakeProfit(AtTrigger):
 async def set_stop_loss(call: Call, params: SetStopLoss) -> Plan[OrderOutcome]:
     """Place a reduce-only stop order on an open position.
 
-    Side and size are read off the position. Denied when there is none, or when the market is past the trigger already,
-    or for a put that would wait for the index, which falls while it gains. It is an order beside others: an earlier
-    stop is not replaced, and what ends the position otherwise does not cancel it, though reduce-only keeps it from
-    opening another.
+    Side and size are read off the position. Denied when there is none, when the market is past the trigger already,
+    when a limit price is beyond the trigger and would not fill, or for a put that would wait for the index, which falls
+    while it gains. It is an order beside others: an earlier stop is not replaced, and what ends the position otherwise
+    does not cancel it, though reduce-only keeps it from opening another.
     """
     return await _at_trigger(call, params, "stop")
 
@@ -165,6 +165,8 @@ async def _reduce(
     reasons = list(_objections(instrument, params.amount, abs(held), price, trigger_price, trigger))
     if not reasons and trigger_price is not None:
         reasons = await trigger_objections(deribit, instrument, side, str(terms["type"]), trigger, trigger_price)
+    if not reasons and price is not None and trigger_price is not None and str(terms["type"]).startswith("stop"):
+        reasons = list(rules.out_of_reach("price", price, trigger_price, side, instrument, trigger))
     if reasons:
         return denied(account, *reasons)
     if objection := await deribit.clock_objection():

@@ -235,3 +235,24 @@ def test_the_nearest_trigger_of_an_option_is_on_its_grid_where_that_changes(
         against="the mark price",
     )
     assert reason.nearest == nearest
+
+
+@pytest.mark.parametrize(
+    ("made", "side", "trigger", "price", "nearest"),
+    [
+        (future(), "sell", "mark_price", "58000", None),
+        (future(), "sell", "mark_price", "57000", None),
+        (future(), "sell", "mark_price", "58000.5", "58000"),
+        (future(), "buy", "last_price", "58000", None),
+        (future(), "buy", "last_price", "57999.5", "58000"),
+        (future(settlement_period="perpetual"), "sell", "index_price", "58000.5", "58000"),
+        (future(settlement_period="month"), "sell", "index_price", "61000", None),
+        (future(settlement_period="month"), "sell", "mark_price", "61000", "58000"),
+        (option(), "buy", "index_price", "0.05", None),
+    ],
+)
+def test_a_stop_limit_can_fill_when_it_fires(
+    made: Instrument, side: str, trigger: str, price: str, nearest: str | None
+) -> None:
+    found = rules.out_of_reach("price", Decimal(price), Decimal(58000), side, made, trigger)
+    assert [reason.nearest for reason in found] == ([] if nearest is None else [nearest])

@@ -102,6 +102,13 @@ async def test_a_bracket_is_one_request() -> None:
         ({"stop_loss": {"trigger_price": "58000.2"}}, [("stop_loss.trigger_price", "58000")]),
         ({"take_profit": {"trigger_price": "62000", "price": "1.1"}}, [("take_profit.price", "1")]),
         ({"price": "1.1", "amount": "5"}, [("amount", "10"), ("price", "1")]),
+        ({"stop_loss": {"trigger_price": "58000", "price": "58000.5"}}, [("stop_loss.price", "58000")]),
+        ({"stop_loss": {"trigger_price": "58000", "price": "57900"}}, []),
+        (
+            {"side": "sell", "price": "61000", "take_profit": {"trigger_price": "59000"}}
+            | {"stop_loss": {"trigger_price": "62000", "price": "61900"}},
+            [("stop_loss.price", "62000")],
+        ),
         ({"type": "market", "price": None, "stop_loss": {"trigger_price": "70000", "trigger": "last_price"}}, []),
     ],
 )

@@ -208,3 +208,29 @@ async def test_a_stop_on_an_option_waits_for_the_index_or_for_its_own_price(
     async with calling(**scripts) as (_, call):
         plan = await set_stop_loss(call, params_of(SetStopLoss, **(ASKED | {"trigger": "index_price"} | changes)))
         assert [(reason.field, reason.nearest) for reason in plan.denied] == reasons
+
+
+@pytest.mark.parametrize(
+    ("position", "trigger_price", "price", "nearest"),
+    [
+        (LONG, "58000", "57990", None),
+        (LONG, "58000", "58000.5", "58000"),
+        (SHORT, "62000", "62010", None),
+        (SHORT, "62000", "61000", "62000"),
+    ],
+)
+async def test_a_stop_whose_limit_would_not_fill_when_it_fires_is_denied(
+    position: dict[str, Any], trigger_price: str, price: str, nearest: str | None
+) -> None:
+    """A take profit is another matter: it may wait for more than its trigger."""
+    async with calling(private__get_position=position) as (_, call):
+        plan = await set_stop_loss(call, params_of(SetStopLoss, **ASKED, trigger_price=trigger_price, price=price))
+        assert [(reason.field, reason.nearest) for reason in plan.denied] == (
+            [] if nearest is None else [("price", nearest)]
+        )
+        taking = (
+            {"trigger_price": "62000", "price": "62010"}
+            if position is LONG
+            else {"trigger_price": "58000", "price": "57990"}
+        )
+        assert not (await set_take_profit(call, params_of(SetTakeProfit, **ASKED, **taking))).denied
