@@ -15,12 +15,14 @@ from cerberod.trading.writes import Sent
 from cerberod.venues.bybit import following
 from cerberod.venues.bybit.client import Bybit
 from cerberod.venues.bybit.methods.batches import PlaceBatchOrder, place_batch_order
+from cerberod.venues.bybit.methods.cancels import CancelOrder, cancel_order
 from cerberod.venues.bybit.methods.orders import PlaceOrder, place_order, placing
 from cerberod.venues.bybit.wire.requests import Request, link_of
 from tests.support.bybit_venue import (
     CREATE,
     HANG_UP,
     REALTIME,
+    TIME,
     Asked,
     Refusal,
     ScriptedBybit,
@@ -136,6 +138,26 @@ async def call(bybit: Bybit, prepare: Any, params: Any) -> Any:
     return await prepare(Call("r", "bybit.any", principal, Services(Environment.TESTNET, (bybit,))), params)
 
 
+async def test_while_the_venues_clock_jumps_orders_are_denied_and_cancels_pass() -> None:
+    """faults.md 58."""
+    async with trading() as (venue, bybit):
+
+        def jumping(asked: Asked) -> dict[str, str]:
+            venue.ahead_ms += 60_000
+            return {"timeSecond": str(venue.now_ms // 1000), "timeNano": f"{venue.now_ms}000000"}
+
+        venue.scripts[TIME] = jumping
+        await bybit.read("get_server_time")
+        for prepare, params in (
+            (place_order, PlaceOrder(category="linear", intent="i", **RESTING)),
+            (place_batch_order, batched(2)),
+        ):
+            plan = await call(bybit, prepare, params)
+            assert [reason.field for reason in plan.denied] == ["clock"]
+        named = {"symbol": "BTCUSDT", "order_id": ORDER["orderId"]}
+        assert (await call(bybit, cancel_order, CancelOrder(category="linear", intent="c", **named))).denied == ()
+
+
 async def test_the_wire_says_what_bybit_would_choose_by_itself() -> None:
     async with trading() as (_, bybit):
         plan = await call(bybit, place_order, PlaceOrder(category="linear", intent="i", **RESTING))
@@ -179,12 +201,14 @@ def acknowledging(*codes: int) -> Any:
     return answer
 
 
+def batched(size: int) -> PlaceBatchOrder:
+    given = {"category": "linear", "request": [RESTING] * size, "intent": "b"}
+    return PlaceBatchOrder.model_validate(given, strict=False)
+
+
 async def batch(answer: Any, size: int, **scripts: Any) -> tuple[Ending, list[dict[str, Any]]]:
     async with trading(**{BATCH: answer, **scripts}) as (venue, bybit):
-        params = PlaceBatchOrder.model_validate(
-            {"category": "linear", "request": [RESTING] * size, "intent": "b"}, strict=False
-        )
-        plan = await call(bybit, place_batch_order, params)
+        plan = await call(bybit, place_batch_order, batched(size))
         assert [part.intent for part in plan.parts] == [f"b/{number}" for number in range(size)]
         ending = await raised_or_returned(plan.send)
         (sent,) = venue.asked(BATCH)
