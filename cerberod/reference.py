@@ -44,10 +44,7 @@ def page(registry: Registry, name: str, width: int | None) -> str:
     (method,) = document["methods"]
     width = PAGE_WIDTH if width is None else min(width, PAGE_WIDTH)
     facts = [(word, method[f"x-{word}"]) for word in ("effect", "scope", "cost", "deadline", "since")]
-    params = [
-        (each["name"], f"{kind(each['schema'], schemas, null=False)}, {_use(each)}", each["description"])
-        for each in method["params"]
-    ]
+    params = [entry for each in method["params"] for entry in _param(each, schemas, MAX_DEPTH)]
     fields = [
         (path, kind(schema, schemas), schema.get("description", ""))
         for path, schema in _fields(method["result"]["schema"], schemas, "", MAX_DEPTH)
@@ -75,9 +72,21 @@ def _definitions(entries: list[tuple[str, str, str]], width: int) -> str:
     return "\n".join(lines) or "  none"
 
 
-def _use(param: Mapping[str, Any]) -> str:
-    default = param["schema"].get("default")
-    if param["required"]:
+def _param(param: Mapping[str, Any], schemas: Schema, depth: int) -> Iterator[tuple[str, str, str]]:
+    """Yield a param, and what an object in it is made of: nobody can write an order without its fields."""
+    name, schema = param["name"], param["schema"]
+    use = _use(schema, required=param["required"])
+    yield name, f"{kind(schema, schemas, null=False)}, {use}", param.get("description", "")
+    inner, mark = _inside(schema, schemas)
+    if inner is not None and depth:
+        for field, its in inner["properties"].items():
+            part = {"name": f"{name}{mark}.{field}", "schema": its, "required": field in inner.get("required", ())}
+            yield from _param({**part, "description": its.get("description", "")}, schemas, depth - 1)
+
+
+def _use(schema: Schema, *, required: bool) -> str:
+    default = schema.get("default")
+    if required:
         return "required"
     return "optional" if default is None else f"{cell(default)} if left out"
 
@@ -130,7 +139,7 @@ def _text(schema: Schema) -> str:
     if "format" in schema:
         return str(schema["format"])
     pattern = str(schema.get("pattern", ""))
-    takes_numbers_only = re.search(pattern, "1.5") is not None and re.search(pattern, "a") is None
+    takes_numbers_only = re.search(pattern, "1.5") is not None and not re.search(pattern, "a", re.IGNORECASE)
     return "decimal" if takes_numbers_only else "text"
 
 

@@ -1,4 +1,4 @@
-"""The example on a method's page is a command that can be typed as it stands."""
+"""The page of a method tells all a caller has to write, and its example can be typed as it stands."""
 
 import shlex
 
@@ -6,7 +6,7 @@ import pytest
 
 from cerberod import __version__, app
 from cerberod.arguments import split_words, typed
-from cerberod.reference import example, select
+from cerberod.reference import example, page, select
 from cerberod.rpc.describe import openrpc
 
 
@@ -28,3 +28,19 @@ def test_an_example_can_be_typed(name: str) -> None:
     command, verb, said, *words = shlex.split(example(method, document["components"]["schemas"]))
     assert (command, verb, said) == ("cerberod", "call", name)
     found.params.model_validate(typed(split_words(words), found.params.model_json_schema()))
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("bybit.get_ticker", "  symbol  text, required\n"),
+        ("bybit.place_order", "  qty  decimal, required\n"),
+        ("bybit.place_batch_order", "  request[].symbol  text, required\n"),
+        ("bybit.place_batch_order", "  request[].type  limit|market, limit if left out\n"),
+        ("bybit.cancel_batch_order", "  request[].order_id  text, optional\n"),
+        ("deribit.place_bracket_order", "  stop_loss.trigger_price  decimal, required\n"),
+    ],
+)
+def test_params_are_told_with_all_they_are_made_of(name: str, told: str) -> None:
+    params, _, _ = page(app.methods(), name, 100).partition("\nresult\n")
+    assert told in params
