@@ -146,6 +146,7 @@ async def test_while_the_venues_clock_jumps_orders_are_denied_and_cancels_pass()
             venue.ahead_ms += 60_000
             return {"timeSecond": str(venue.now_ms // 1000), "timeNano": f"{venue.now_ms}000000"}
 
+        await bybit.read("get_server_time")
         venue.scripts[TIME] = jumping
         await bybit.read("get_server_time")
         for prepare, params in (
