@@ -125,7 +125,7 @@ class Vps:
             shutil.copytree(ROOT / name, self.author / name, ignore=ignore)
         for name in ("pyproject.toml", "README.md", ".gitignore", ".env.example", "compose.yaml"):
             shutil.copy(ROOT / name, self.author / name)
-        digest = _lending_wheel(self.folder / "wheels")
+        digest = lending_wheel(self.folder / "wheels")
         (self.author / "requirements-build.lock").write_text("# lent\n")
         (self.author / "requirements.lock").write_text(f"lent-packages==1.0 --hash=sha256:{digest}\n")
         self.git("init", "--quiet", "--initial-branch=main", cwd=self.author)
@@ -255,7 +255,7 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def _lending_wheel(folder: Path) -> str:
+def lending_wheel(folder: Path) -> str:
     """Make the wheel and return its SHA-256."""
     folder.mkdir()
     files = {
