@@ -57,6 +57,8 @@ class Found(Generic[T]):
     rows: list[T]
     pages: int
     has_more: bool
+    next_at: datetime | None = None
+    """When the newest of the rows left out was; of the past alone, None when nothing was left out."""
 
 
 async def pages(bybit: Bybit, listing: Listing[T], **more: Any) -> AsyncGenerator[Page[T], None]:
@@ -91,9 +93,12 @@ async def fetch_list(bybit: Bybit, listing: Listing[T], most: int | None = None)
     return Found(as_of, found[:most], count, not ended or (most is not None and len(found) > most))
 
 
-async def fetch_past(bybit: Bybit, listing: Listing[T], start_ms: int, end_ms: int, most: int) -> Found[T]:
+async def fetch_past(
+    bybit: Bybit, listing: Listing[T], start_ms: int, end_ms: int, most: int, at: Callable[[T], datetime]
+) -> Found[T]:
     """Read the newest `most` rows of a window, newest first: a week at a time, which is what the venue allows.
 
+    Rows of one moment stay together, so that whoever goes on at `next_at` misses none and meets none twice.
     Raises `InvalidParams`, which tells the cost, for a window too large.
     """
     windows = max(1, -(-(end_ms - start_ms + 1) // WEEK_MS))
@@ -111,7 +116,23 @@ async def fetch_past(bybit: Bybit, listing: Listing[T], start_ms: int, end_ms: i
                 as_of, count = as_of or page.as_of, count + 1
                 found += page.rows
                 if len(found) > most or (len(found) == most and not page.last):
-                    return Found(as_of, found[:most], count, has_more=True)
+                    kept = _whole_moments([at(each) for each in found], most)
+                    if kept is not None:
+                        return Found(as_of, found[:kept], count, has_more=True, next_at=at(found[kept]))
         until = since - 1
     assert as_of is not None, "there is a first page"
     return Found(as_of, found, count, has_more=False)
+
+
+def _whole_moments(times: list[datetime], most: int) -> int | None:
+    """Return how many rows to keep of at least `most`: whole moments, more than `most` only if they are all of one.
+
+    None when it takes more rows to tell where that one moment ends.
+    """
+    edge = times[most - 1]
+    if len(times) > most and times[most] != edge:
+        return most
+    fewer = times.index(edge)
+    if fewer:
+        return fewer
+    return next((number for number in range(most, len(times)) if times[number] != edge), None)

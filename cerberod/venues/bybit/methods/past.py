@@ -1,5 +1,7 @@
 """The account's past at Bybit: orders, executions, profits, the log of its money. Needs keys."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
@@ -34,7 +36,9 @@ class OfPast(OpenWindow):
     """A stretch of the past, and how much of it."""
 
     count: Annotated[int, Field(ge=1, le=2_000)] = Field(
-        default=100, description="Most rows to return, the newest of the window."
+        default=100,
+        description="Most rows to return, the newest of the window. Rows of one millisecond stay together: fewer come "
+        "when the last one may not be whole, and more when all are of one.",
     )
 
     def window_ms(self, now_ms: int) -> tuple[int, int]:
@@ -52,15 +56,14 @@ class Past(Result):
     pages: int = Field(description=PAGES)
     has_more: bool = Field(description="Whether the window was not looked through to its beginning.")
     next_end: datetime | None = Field(
-        description="The `end` that goes on with older ones: rows of that very millisecond come again; null when "
-        "nothing follows."
+        description="The `end` that goes on with older ones, none of them told here; null when nothing follows."
     )
 
 
 class _Rows(Generic[T]):
     """Rows of the past in order, with what they say of themselves."""
 
-    def __init__(self, found: Found[T], times: list[datetime]) -> None:
+    def __init__(self, found: Found[T]) -> None:
         self.found = found
         self.rows = found.rows[::-1]
         self.told: dict[str, Any] = {
@@ -68,20 +71,20 @@ class _Rows(Generic[T]):
             "count": len(found.rows),
             "pages": found.pages,
             "has_more": found.has_more,
-            "next_end": min(times) if found.has_more and times else None,
+            "next_end": found.next_at,
         }
 
 
-async def _fetch(call: Call, params: OfPast, listing: Listing[T]) -> Found[T]:
+async def _fetch(call: Call, params: OfPast, listing: Listing[T], at: Callable[[T], datetime]) -> Found[T]:
     bybit = call.use(Bybit)
     if bybit.offset_ms is None:
         await bybit.clock_objection()  # the venue's clock says when now is
     start_ms, end_ms = params.window_ms(bybit.venue_ms())
     category, symbol = listing.asked.get("category"), listing.asked.get("symbol")
     if category is None or symbol is None:
-        return await fetch_past(bybit, listing, start_ms, end_ms, params.count)
+        return await fetch_past(bybit, listing, start_ms, end_ms, params.count, at)
     async with naming(bybit.instruments, Category(category), symbol):
-        return await fetch_past(bybit, listing, start_ms, end_ms, params.count)
+        return await fetch_past(bybit, listing, start_ms, end_ms, params.count, at)
 
 
 class GetOrderHistory(OfPast):
@@ -111,14 +114,14 @@ async def get_order_history(call: Call, params: GetOrderHistory) -> OrderHistory
     category = Category(params.category)
     asked = {"category": params.category, "symbol": params.symbol, "orderStatus": params.order_status}
     listing = Listing("get_order_history", asked, 50, lambda row: order(row, category))
-    found = await _fetch(call, params, listing)
+    found = await _fetch(call, params, listing, lambda each: each.created_at)
     # An order may move from page to page while they are read, and open ones are listed with some accounts.
     latest: dict[str, Order] = {}
     for each in found.rows:
         latest.setdefault(each.order_id, each)
     wanted = None if params.order_status is None else OrderStatus(params.order_status)
     kept = [each for each in latest.values() if wanted in (None, each.order_status)]
-    rows = _Rows(Found(found.as_of, kept, found.pages, found.has_more), [each.created_at for each in kept])
+    rows = _Rows(replace(found, rows=kept))
     return OrderHistory(**rows.told, category=category, orders=rows.rows)
 
 
@@ -166,10 +169,10 @@ async def get_executions(call: Call, params: GetExecutions) -> Executions:
         "execType": params.exec_type,
     }
     listing = Listing("get_executions", asked, 100, lambda row: execution(row, category))
-    found = await _fetch(call, params, listing)
+    found = await _fetch(call, params, listing, lambda each: each.executed_at)
     once = {(each.symbol, each.exec_id, each.order_id): each for each in found.rows}
     kept = sorted(once.values(), key=lambda each: each.executed_at, reverse=True)
-    rows = _Rows(Found(found.as_of, kept, found.pages, found.has_more), [each.executed_at for each in kept])
+    rows = _Rows(replace(found, rows=kept))
     return Executions(
         **rows.told,
         category=category,
@@ -201,8 +204,8 @@ async def get_closed_pnl(call: Call, params: GetClosedPnl) -> ClosedPnls:
     """
     category = Category(params.category)
     asked = {"category": params.category, "symbol": params.symbol}
-    found = await _fetch(call, params, Listing("get_closed_pnl", asked, 100, wire.closed_pnl))
-    rows = _Rows(found, [each.closed_at for each in found.rows])
+    listing = Listing("get_closed_pnl", asked, 100, wire.closed_pnl)
+    rows = _Rows(await _fetch(call, params, listing, lambda each: each.closed_at))
     return ClosedPnls(**rows.told, category=category, closed=rows.rows)
 
 
@@ -236,6 +239,6 @@ async def get_transaction_log(call: Call, params: GetTransactionLog) -> Transact
         "currency": params.currency,
         "type": params.type,
     }
-    found = await _fetch(call, params, Listing("get_transaction_log", asked, 50, wire.log_entry))
-    rows = _Rows(found, [each.at for each in found.rows])
+    listing = Listing("get_transaction_log", asked, 50, wire.log_entry)
+    rows = _Rows(await _fetch(call, params, listing, lambda each: each.at))
     return TransactionLog(**rows.told, entries=rows.rows)
