@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
+from anyio.lowlevel import checkpoint
+
 from cerberod.clock import from_ms
 from cerberod.errors import InvalidParams
 from cerberod.venues.bybit.client import Bybit
@@ -89,7 +91,10 @@ async def fetch_bars(
             call, category=category.value, symbol=symbol, interval=interval, start=since, end=until, limit=size
         )
         as_of, pages = as_of or answer.stamp(), pages + 1
-        page = {began: bar for began, bar in bars(answer.result, columns).items() if since <= began <= until}
+        page: dict[int, list[float]] = {}
+        for piece in bars(answer.result, columns):
+            page |= {began: bar for began, bar in piece.items() if since <= began <= until}
+            await checkpoint()
         logger.debug("page read", extra={"venue": VENUE, "upstream_method": call, "page": pages, "rows": len(page)})
         # A younger page is the fresher one: its bar stays where two pages tell of the same.
         found = page | found

@@ -4,6 +4,7 @@ One ticker for four categories: what a category does not have is null. Rates and
 and percent here; what it writes as "" or 0 for an empty side of a book is null.
 """
 
+from collections.abc import Iterator
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -231,8 +232,15 @@ class PriceBar(Result):
 _NAMES = ("open", "high", "low", "close", "volume", "turnover")
 
 
-def bars(raw: object, columns: int) -> dict[int, list[float]]:
-    """Read kline rows as numbers, by the milliseconds at which a bar began; `columns` follow that moment."""
+_PIECE = 250
+"""Bars read in one go: a few milliseconds of work."""
+
+
+def bars(raw: object, columns: int) -> Iterator[dict[int, list[float]]]:
+    """Read kline rows as numbers, by the milliseconds at which a bar began; `columns` follow that moment.
+
+    They come in pieces, so that others get in between: a full page takes ten milliseconds.
+    """
     rows = Fields(raw, "result").get("list")
     if not isinstance(rows, list):
         raise BadVenueData(VENUE, "result.list", "a list")
@@ -247,7 +255,10 @@ def bars(raw: object, columns: int) -> dict[int, list[float]]:
             raise BadVenueData(VENUE, path, "low <= open, close <= high")
         fields.moment("start")
         found[fields.whole("start")] = numbers
-    return found
+        if len(found) == _PIECE:
+            yield found
+            found = {}
+    yield found
 
 
 def candle(started_ms: int, numbers: list[float]) -> Candle:
