@@ -218,13 +218,22 @@ async def test_what_an_order_may_be_besides(start_daemon: StartDaemon, simulator
         assert changed["order"]["implv"] == "4.5"
         dollars = await done(bot, "deribit.place_order", **buying, price="60.5", advanced="usd")
         assert dollars["order"]["usd"] == "60.5"
+        assert await denied(bot, "deribit.place_order", **buying, price="60.5") == [("price", None)]
+        index = (await bot.call("deribit.get_ticker", {"instrument_name": option}))["index_price"]
+        waiting = {**buying, "type": "stop_market", "trigger": "index_price"}
+        ((field, nearest),) = await denied(bot, "deribit.place_order", **waiting, trigger_price=tick(index * 0.9))
+        assert field == "trigger_price"
+        assert nearest is not None
+        assert 0 < float(nearest) / index - 1 < 0.05
+        await done(bot, "deribit.place_order", **waiting, trigger_price=tick(index * 1.1))
         assert await denied(bot, "deribit.place_order", **{**RESTING, "advanced": "usd"}) == [("advanced", None)]
         protected = await done(bot, "deribit.place_order", **RESTING, mmp=True)
         assert protected["order"]["mmp"] is True
         unprotected = await done(bot, "deribit.edit_order", order_id=protected["order"]["order_id"], mmp=False)
         assert unprotected["order"]["mmp"] is False
-        late = await bot.call("deribit.place_order", {**RESTING, "valid_until": "2026-01-01T00:00:00Z"})
-        assert (late["outcome"], late["venue_code"]) == ("rejected", "13888")
+        assert await denied(bot, "deribit.place_order", **RESTING, valid_until="2020-01-01T00:00:00Z") == [
+            ("valid_until", None)
+        ]
         kept_off = {**PERPETUAL, "side": "buy", "amount": "10", "price": "10000000", "post_only": True}
         taking = await bot.call("deribit.place_order", kept_off)
         assert (taking["outcome"], taking["venue_code"]) == ("rejected", "11054")

@@ -138,8 +138,8 @@ async def place_bracket_order(call: Call, params: PlaceBracketOrder) -> Plan[Bra
     """
     deribit = call.use(Deribit)
     account = deribit.account
-    if objection := await deribit.clock_objection():
-        return denied(account, Reason(field="clock", rule=objection))
+    if untimely := await params.untimely(deribit):
+        return denied(account, untimely)
     instrument = await instrument_of(deribit, params.instrument_name)
     if instrument is None:
         return denied(account, not_listed(deribit, params.instrument_name))
@@ -148,8 +148,8 @@ async def place_bracket_order(call: Call, params: PlaceBracketOrder) -> Plan[Bra
         reasons = _wrong_sides(params, instrument, await ticker_of(deribit, params.instrument_name))
     if reasons:
         return denied(account, *reasons)
-    if objection := await deribit.clock_objection():
-        return denied(account, Reason(field="clock", rule=objection))
+    if untimely := await params.untimely(deribit):
+        return denied(account, untimely)
     label = label_of(order_key_of(call, params, account))
     request = _bracket_request(params, label, params.valid_until_ms(deribit))
     sending = answered(deribit, request, label, _told)

@@ -26,7 +26,7 @@ from cerberod.trading.placing import objection, write
 from cerberod.trading.writes import Plan, Sent, order_key_of
 from cerberod.venues.deribit import rules
 from cerberod.venues.deribit.client import Deribit
-from cerberod.venues.deribit.errors import VENUE
+from cerberod.venues.deribit.errors import TOO_MANY_COMBOS, VENUE
 from cerberod.venues.deribit.finders import find_by_label, placed
 from cerberod.venues.deribit.methods.terms import (
     AMOUNT,
@@ -173,8 +173,8 @@ async def place_combo_order(call: Call, params: PlaceComboOrder) -> Plan[ComboOu
     """
     deribit = call.use(Deribit)
     key = deribit.account
-    if unsteady := await deribit.clock_objection():
-        return denied(key, Reason(field="clock", rule=unsteady))
+    if untimely := await params.untimely(deribit):
+        return denied(key, untimely)
     with _step("legs"):
         instruments, reasons = await _legs(deribit, params)
     if reasons:
@@ -209,8 +209,8 @@ async def place_combo_order(call: Call, params: PlaceComboOrder) -> Plan[ComboOu
         margin, short = await _margin(deribit, request, matched.side(), package, currency)
     if short is not None:
         return denied(key, short)
-    if unsteady := await deribit.clock_objection():
-        return denied(key, Reason(field="clock", rule=unsteady))
+    if untimely := await params.untimely(deribit):
+        return denied(key, untimely)
     request = Request(request.method, {**request.params, "valid_until": params.valid_until_ms(deribit)})
     asked = _Asked(package, matched, margin)
     return Plan(
@@ -274,6 +274,9 @@ async def _make(
     except VenueRefused as refused:
         if refused.effect_possible:
             raise
+        if refused.venue_code == str(TOO_MANY_COMBOS):
+            rule = "a package that Deribit has a combo of: it has too many active ones to make another now; try later"
+            return Reason(field="legs", rule=rule)
         rule = f"legs and a ratio that Deribit trades as one package; it refused these: {refused.reason}"
         return Reason(field="legs", rule=rule, nearest=nearest_ratio(package, instruments))
     combo = combos.combo(Fields(answer.result, "result"))

@@ -78,8 +78,8 @@ async def edit_order(call: Call, params: EditOrder) -> Plan[OrderOutcome]:
     """
     deribit = call.use(Deribit)
     account = deribit.account
-    if objection := await deribit.clock_objection():
-        return denied(account, Reason(field="clock", rule=objection))
+    if untimely := await params.untimely(deribit):
+        return denied(account, untimely)
     try:
         order = wire.one_order((await deribit.read("private/get_order_state", {"order_id": params.order_id})).result)
     except VenueRefused as refused:

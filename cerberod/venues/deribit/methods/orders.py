@@ -164,8 +164,8 @@ async def place_order(call: Call, params: PlaceOrder) -> Plan[OrderOutcome]:
     """
     deribit = call.use(Deribit)
     account = deribit.account
-    if objection := await deribit.clock_objection():
-        return denied(account, Reason(field="clock", rule=objection))
+    if untimely := await params.untimely(deribit):
+        return denied(account, untimely)
     instrument = await instrument_of(deribit, params.instrument_name)
     if instrument is None:
         return denied(account, not_listed(deribit, params.instrument_name))
@@ -174,8 +174,8 @@ async def place_order(call: Call, params: PlaceOrder) -> Plan[OrderOutcome]:
     )
     if reasons:
         return denied(account, *reasons)
-    if objection := await deribit.clock_objection():
-        return denied(account, Reason(field="clock", rule=objection))
+    if untimely := await params.untimely(deribit):
+        return denied(account, untimely)
     label = label_of(order_key_of(call, params, account))
     request = _order_request(params, label, params.valid_until_ms(deribit))
     return Plan(

@@ -152,8 +152,8 @@ async def _reduce(
     """Prepare the order against the position: the other side, at most its size."""
     deribit = call.use(Deribit)
     account, name = deribit.account, params.instrument_name
-    if objection := await deribit.clock_objection():
-        return denied(account, Reason(field="clock", rule=objection))
+    if untimely := await params.untimely(deribit):
+        return denied(account, untimely)
     instrument = await instrument_of(deribit, name)
     if instrument is None:
         return denied(account, not_listed(deribit, name))
@@ -169,8 +169,8 @@ async def _reduce(
         reasons = list(rules.out_of_reach("price", price, trigger_price, side, instrument, trigger))
     if reasons:
         return denied(account, *reasons)
-    if objection := await deribit.clock_objection():
-        return denied(account, Reason(field="clock", rule=objection))
+    if untimely := await params.untimely(deribit):
+        return denied(account, untimely)
     label = label_of(order_key_of(call, params, account))
     request = Request(
         f"private/{side}",

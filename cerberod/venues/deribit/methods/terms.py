@@ -63,7 +63,7 @@ class Expiring(WriteParams):
     )
     valid_until: Instant | None = Field(
         default=None,
-        description="The same as a moment of Deribit's own time, ISO 8601 with zone; then without `valid_for_ms`.",
+        description="The same as a moment of Deribit's own time to come, ISO 8601 with zone; then no `valid_for_ms`.",
     )
 
     @field_validator("valid_until")
@@ -72,6 +72,16 @@ class Expiring(WriteParams):
         if moment is not None and info.data.get("valid_for_ms") is not None:
             raise PydanticCustomError("expiry", "left out where valid_for_ms is given")
         return moment
+
+    async def untimely(self, deribit: Deribit) -> Reason | None:
+        """Say why it cannot be stamped in the venue's time now, or is too late by it. As `Deribit.clock_objection`."""
+        if objection := await deribit.clock_objection():
+            return Reason(field="clock", rule=objection)
+        now_ms = deribit.venue_ms()
+        if self.valid_until is not None and until_ms(self.valid_until) <= now_ms:
+            rule = f"later than the present time of the venue, {iso(from_ms(now_ms))}"
+            return Reason(field="valid_until", rule=rule)
+        return None
 
     def valid_until_ms(self, deribit: Deribit) -> int:
         """Say in the venue's time when it must do nothing any more; its not being found proves something then."""

@@ -195,3 +195,11 @@ async def test_no_leg_of_a_bracket_on_an_option_is_priced_in_dollars() -> None:
     async with calling(public__get_instrument=instrument(**OPTION)) as (_, call):
         plan = await place_bracket_order(call, params_of(PlaceBracketOrder, **asked))
         assert [reason.field for reason in plan.denied] == ["price", "stop_loss.price", "take_profit.price"]
+
+
+async def test_what_is_too_late_by_the_venues_time_is_denied() -> None:
+    async with calling() as (_, call):
+        plan = await place_bracket_order(
+            call, params_of(PlaceBracketOrder, **BRACKET, valid_until="2020-01-01T00:00:00Z")
+        )
+        assert [reason.field for reason in plan.denied] == ["valid_until"]

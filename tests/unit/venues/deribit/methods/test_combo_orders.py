@@ -233,11 +233,19 @@ def test_what_params_alone_show_wrong_names_its_field(changes: dict[str, Any], f
     assert fields(refused.value) == {field}
 
 
-@pytest.mark.parametrize("code", [-32602, 11029, 13035])
+@pytest.mark.parametrize("code", [-32602, 11029])
 async def test_legs_the_venue_makes_no_combo_of_are_denied_with_the_nearest_ratio(code: int) -> None:
     async with trading(public__get_combos=[], private__create_combo=Error(code)) as (venue, call, _):
         plan = await prepared(call, legs=legs({}, {"amount": "0.8"}))
         assert [(reason.field, reason.nearest) for reason in plan.denied] == [("legs", "1:3")]
+        assert not venue.asked("private/buy")
+
+
+async def test_a_venue_with_too_many_combos_says_nothing_against_the_legs() -> None:
+    async with trading(public__get_combos=[], private__create_combo=Error(13035)) as (venue, call, _):
+        plan = await prepared(call, legs=legs({}, {"amount": "0.8"}))
+        rule = "a package that Deribit has a combo of: it has too many active ones to make another now; try later"
+        assert [(reason.field, reason.rule, reason.nearest) for reason in plan.denied] == [("legs", rule, None)]
         assert not venue.asked("private/buy")
 
 
@@ -394,3 +402,10 @@ def test_the_documented_example_is_one_that_passes() -> None:
     properties = PlaceComboOrder.model_json_schema()["properties"]
     asked = params_of(PlaceComboOrder, legs=properties["legs"]["examples"][0], price=properties["price"]["examples"][0])
     assert [leg.side for leg in asked.legs] == ["buy", "sell"]
+
+
+async def test_what_is_too_late_by_the_venues_time_is_denied_before_a_combo_is_made() -> None:
+    async with trading(public__get_combos=[], private__create_combo=combo_of(SPREAD)) as (venue, call, _):
+        plan = await prepared(call, valid_until="2020-01-01T00:00:00Z")
+        assert [reason.field for reason in plan.denied] == ["valid_until"]
+        assert not venue.asked("private/create_combo")

@@ -173,7 +173,7 @@ async def test_an_order_goes_out_once_with_everything_said() -> None:
     ("given", "until_ms"),
     [
         ({"valid_for_ms": 750}, 1_787_370_645_949),
-        ({"valid_until": "2026-08-22T05:00:00.001+02:00"}, 1_787_367_600_001),
+        ({"valid_until": "2026-08-22T06:00:00.001+02:00"}, 1_787_371_200_001),
         ({}, 1_787_370_650_199),
     ],
 )
@@ -245,7 +245,7 @@ async def test_the_label_is_a_function_of_the_intent_alone() -> None:
             STOP | {"price": None, "side": "sell"},
             {"trigger": "mark_price", "trigger_price": "59000", "time_in_force": None},
         ),
-        ({"valid_until": "2026-08-22T03:50:45.199Z"}, {"valid_until": 1_787_370_645_199}),
+        ({"valid_until": "2126-08-22T03:50:45.199Z"}, {"valid_until": 4_943_044_245_199}),
         ({"mmp": True}, {"mmp": True}),
         ({}, {"mmp": None}),
     ],
@@ -565,3 +565,23 @@ async def test_an_option_priced_in_dollars_without_saying_so_is_denied() -> None
             assert "`advanced` `usd`" in rule
         assert not (await place_order(call, params_of(PlaceOrder, **asked, advanced="usd"))).denied
         assert not venue.asked("private/buy") + venue.asked("private/edit")
+
+
+@pytest.mark.parametrize(
+    ("method", "asked"),
+    [
+        (place_order, params_of(PlaceOrder, **LIMIT, valid_until="2026-08-22T03:50:45.199Z")),
+        (edit_order, params_of(EditOrder, **EDIT, price="60001", valid_until="2026-08-22T03:50:45.199Z")),
+    ],
+)
+async def test_what_is_too_late_by_the_venues_own_time_is_denied(method: Any, asked: Any) -> None:
+    """The venue's clock stands at this very moment, whatever ours says; it would refuse the order as too late."""
+    async with calling(private__get_order_state=ORDER) as (venue, _):
+        venue.stamp = (1_787_370_645_199_000, 1_787_370_645_199_000)
+        async with client_of(venue, clock=ManualClock()) as deribit:
+            await eventually(lambda: deribit.status().authenticated)
+            call = Call("r-1", "deribit.place_order", PRINCIPAL, Services(Environment.TESTNET, [deribit]))
+            plan = await method(call, asked)
+            assert [(reason.field, reason.rule) for reason in plan.denied] == [
+                ("valid_until", "later than the present time of the venue, 2026-08-22T03:50:45.199Z")
+            ]

@@ -234,3 +234,9 @@ async def test_a_stop_whose_limit_would_not_fill_when_it_fires_is_denied(
             else {"trigger_price": "58000", "price": "57990"}
         )
         assert not (await set_take_profit(call, params_of(SetTakeProfit, **ASKED, **taking))).denied
+
+
+async def test_what_is_too_late_by_the_venues_time_is_denied() -> None:
+    async with calling(private__get_position=LONG) as (_, call):
+        plan = await close_position(call, params_of(ClosePosition, **ASKED, valid_until="2020-01-01T00:00:00Z"))
+        assert [reason.field for reason in plan.denied] == ["valid_until"]
