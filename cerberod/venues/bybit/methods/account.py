@@ -14,7 +14,6 @@ from cerberod.rpc.registry import Deadline, NoParams, Params, Result, method
 from cerberod.trading.money import Quantity
 from cerberod.venues.bybit.client import Bybit
 from cerberod.venues.bybit.errors import VENUE
-from cerberod.venues.bybit.following import open_orders
 from cerberod.venues.bybit.instruments import naming
 from cerberod.venues.bybit.methods.terms import OrderTerms, order_params, require_fitting
 from cerberod.venues.bybit.methods.words import (
@@ -167,13 +166,17 @@ async def get_open_orders(call: Call, params: GetOpenOrders) -> Orders:
     Orders of the whole account are listed, not only those this daemon placed. Prices and sizes are decimal text.
     """
     bybit, category = call.use(Bybit), Category(params.category)
-    as_of = from_ms(bybit.venue_ms())
-    found: list[Order] = []
+    as_of: datetime | None = None
+    once: dict[str, Order] = {}
     for asked in params.asked():
+        listing = Listing("get_open_orders", asked, 50, lambda row: order(row, category))
         async with naming(bybit.instruments, category, params.symbol):
-            found += await open_orders(bybit, asked)
-    found.sort(key=lambda each: each.created_at, reverse=True)
-    return Orders(as_of=as_of, category=category, count=len(found), orders=found)
+            found = await fetch_list(bybit, listing)
+        as_of = as_of or found.as_of
+        once |= {each.order_id: each for each in found.rows if each.order_status.open}
+    assert as_of is not None, "something was asked"
+    orders = sorted(once.values(), key=lambda each: each.created_at, reverse=True)
+    return Orders(as_of=as_of, category=category, count=len(orders), orders=orders)
 
 
 class GetOrder(Params):

@@ -138,6 +138,24 @@ async def test_linear_positions_are_asked_for_in_both_moneys_and_flat_ones_left_
         assert len(venue.asked(POSITIONS)) == 2
 
 
+async def test_open_orders_are_of_all_pages_both_moneys_and_still_open() -> None:
+    def resting(asked: Asked) -> dict[str, Any]:
+        name = asked.params.get("settleCoin", "") + asked.params.get("cursor", "")
+        filled = ORDER | {"orderId": "filled", "orderStatus": "Filled"}
+        return listed(
+            ORDER | {"orderId": name},
+            filled,
+            cursor="x%3A1" if asked.params.keys() == {"category", "settleCoin", "limit"} else "",
+        )
+
+    async with scripted({REALTIME: resting}) as venue, asking(venue) as ask:
+        told = await ask("get_open_orders", category="linear")
+        assert {each["order_id"] for each in told["orders"]} == {"USDT", "USDTx:1", "USDC", "USDCx:1"}
+        assert len(venue.asked(REALTIME)) == 4
+        await ask("get_open_orders", category="linear", symbol="BTCUSDT")
+        assert venue.asked(REALTIME)[-1].params.keys() == {"category", "symbol", "limit"}
+
+
 async def test_an_order_is_looked_for_where_it_may_be_in_turn() -> None:
     other = ORDER | {"orderId": "another", "orderLinkId": "other"}
     scripts = {REALTIME: listed(other), HISTORY: listed(ORDER | {"orderStatus": "Cancelled"}, other)}
