@@ -92,14 +92,14 @@ def came_to_rest(order: Order) -> bool:
     return order.order_status is not OrderStatus.TRIGGERED and order.time_in_force not in ("IOC", "FOK")
 
 
-def cancelled(order: Order, as_of: datetime | None) -> Ending | None:
+def cancelled(order: Order, named: Named, as_of: datetime | None) -> Ending | None:
     """Tell how a cancel ended: cancelled proves it, an end of another kind proves that it did nothing."""
     detail = {"order": order.model_dump(mode="json")}
     if order.order_status in CANCELLED:
         return Ending(Outcome.CONFIRMED, detail, as_of=as_of)
     if order.order_status.open:
         return None
-    reason = Reason(field="order_id", rule=f"an open order; this one is {order.order_status.value}")
+    reason = Reason(field=named.field, rule=f"an open order; this one is {order.order_status.value}")
     return Ending(Outcome.REJECTED, detail, (reason,), as_of=as_of)
 
 
@@ -140,7 +140,7 @@ def amended(
     if has(order, asked):
         return Ending(Outcome.CONFIRMED, detail, as_of=as_of)
     if before is not None and has(order, before) and not order.order_status.open:
-        reason = Reason(field="order_id", rule=f"an open order; this one is {order.order_status.value}")
+        reason = Reason(field=Named.of(asked).field, rule=f"an open order; this one is {order.order_status.value}")
         return Ending(Outcome.REJECTED, detail, (reason,), as_of=as_of)
     return None
 
@@ -240,13 +240,13 @@ async def find_cancelled(services: Services, entry: Entry) -> Ending | None:
     over = asked.over(bybit)
     seen = await find(bybit, Named.of(asked.params), asked, thoroughly=over)
     if seen.one is not None:
-        ending = cancelled(seen.one, seen.as_of)
+        ending = cancelled(seen.one, Named.of(asked.params), seen.as_of)
         if ending is None and over:
             detail = {"order": seen.one.model_dump(mode="json")}
             return Ending(Outcome.REJECTED, detail, (_NEVER_REACHED,), as_of=seen.as_of)
         return ending
     if not seen.orders and over and asked.remembered:
-        reason = Reason(field="order_id", rule="an order of this account")
+        reason = Reason(field=Named.of(asked.params).field, rule="an order of this account")
         return Ending(Outcome.REJECTED, reasons=(reason,), as_of=seen.as_of)
     return None
 

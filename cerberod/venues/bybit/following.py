@@ -50,6 +50,11 @@ class Named:
         by_id = {"orderId": self.order_id} if self.order_id else {"orderLinkId": self.link_id}
         return {"category": self.category, "symbol": self.symbol, **by_id}
 
+    @property
+    def field(self) -> str:
+        """The parameter that names it."""
+        return "order_id" if self.order_id else "order_link_id"
+
     def means(self, order: Order) -> bool:
         return order.order_id == self.order_id if self.order_id else order.order_link_id == self.link_id
 

@@ -121,8 +121,8 @@ def cancelling(bybit: Bybit, request: Request) -> Callable[[Sent], Awaitable[End
 async def cancel_followed(bybit: Bybit, params: dict[str, Any]) -> Ending:
     """Follow an order until it is not open any more."""
     named = Named.of(params)
-    seen = await follow(lambda: look(bybit, named, urgent=True), lambda seen: _ending(seen) is not None)
-    ending = None if seen is None else _ending(seen)
+    seen = await follow(lambda: look(bybit, named, urgent=True), lambda seen: _ending(seen, named) is not None)
+    ending = None if seen is None else _ending(seen, named)
     return ending or Ending(Outcome.UNKNOWN, reasons=(ACCEPTED,))
 
 
@@ -143,7 +143,7 @@ async def already_over(bybit: Bybit, params: dict[str, Any], refused: VenueRefus
             seen = await look_once()
         except UpstreamError:
             seen = None
-    ending = None if seen is None else _ending(seen)
+    ending = None if seen is None else _ending(seen, named)
     if ending is not None and ending.outcome is Outcome.CONFIRMED:
         return ending
     detail = {} if ending is None else ending.detail
@@ -152,8 +152,8 @@ async def already_over(bybit: Bybit, params: dict[str, Any], refused: VenueRefus
     return Ending(Outcome.REJECTED, detail, reasons, refused.venue_code, as_of)
 
 
-def _ending(seen: Seen) -> Ending | None:
-    return None if seen.one is None else cancelled(seen.one, seen.as_of)
+def _ending(seen: Seen, named: Named) -> Ending | None:
+    return None if seen.one is None else cancelled(seen.one, named, seen.as_of)
 
 
 class CancelAllOrders(WriteParams):

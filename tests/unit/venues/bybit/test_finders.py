@@ -214,6 +214,28 @@ async def test_a_cancel_is_proved_by_the_end_of_the_order() -> None:
     assert await became(OVER_MS) == "rejected"
 
 
+BY_LINK = {"category": "linear", "symbol": "BTCUSDT", "orderLinkId": LINK}
+
+
+@pytest.mark.parametrize(("params", "field"), [(BY_ID, "order_id"), (BY_LINK, "order_link_id")])
+@pytest.mark.parametrize(
+    ("finder", "until_ms", "rows"),
+    [
+        (find_cancelled, NOT_OVER_MS, [{**ORDER, "orderStatus": "Filled"}]),
+        (find_cancelled, OVER_MS, []),
+        (find_amended, NOT_OVER_MS, [{**ORDER, "orderStatus": "Cancelled"}]),
+    ],
+)
+async def test_a_reason_names_the_parameter_that_named_the_order(
+    finder: Any, until_ms: int, rows: list[dict[str, Any]], params: dict[str, str], field: str
+) -> None:
+    before = {"qty": "0.001", "price": "52000.1", "triggerPrice": None, "takeProfit": None, "stopLoss": None}
+    async with asking(listed(*rows)) as (_, services):
+        ending = await found(finder, services, write({**params, "price": "53000"}, until_ms, before=before))
+    assert ending is not None
+    assert [reason.field for reason in ending.reasons] == [field]
+
+
 async def test_a_mass_cancel_is_proved_by_what_is_left() -> None:
     other = {**ORDER, "orderId": "another"}
     scope = {"category": "linear", "symbol": "BTCUSDT"}
