@@ -13,10 +13,17 @@ from cerberod.rpc.describe import openrpc
 @pytest.mark.parametrize(
     "name",
     [
+        "bybit.amend_batch_order",
+        "bybit.cancel_batch_order",
+        "bybit.place_batch_order",
+        "deribit.calculate_spread_payoff",
+        "deribit.find_by_delta",
         "deribit.get_funding_history",
         "deribit.get_historical",
         "deribit.get_leg_prices",
         "deribit.get_ticker",
+        "deribit.place_bracket_order",
+        "deribit.place_order",
         "deribit.simulate_portfolio",
     ],
 )

@@ -85,21 +85,36 @@ class PlaceBatchOrder(BatchParams):
     """Several orders of one category."""
 
     category: CategoryName = Field(description=CATEGORY)
-    request: list[BatchedOrder] = Field(min_length=1, max_length=_MOST, description=_ORDERS)
+    request: list[BatchedOrder] = Field(
+        min_length=1,
+        max_length=_MOST,
+        description=_ORDERS,
+        examples=[[{"symbol": "BTCUSDT", "side": "buy", "qty": "0.01", "price": "50000"}]],
+    )
 
 
 class AmendBatchOrder(BatchParams):
     """Changes of several orders of one category."""
 
     category: CategoryName = Field(description=CATEGORY)
-    request: list[BatchedAmendment] = Field(min_length=1, max_length=_MOST, description=_ORDERS)
+    request: list[BatchedAmendment] = Field(
+        min_length=1,
+        max_length=_MOST,
+        description=_ORDERS,
+        examples=[[{"symbol": "BTCUSDT", "order_link_id": "MY-ORDER", "price": "50001"}]],
+    )
 
 
 class CancelBatchOrder(BatchParams):
     """Several orders of one category to cancel."""
 
     category: CategoryName = Field(description=CATEGORY)
-    request: list[BatchedCancel] = Field(min_length=1, max_length=_MOST, description=_ORDERS)
+    request: list[BatchedCancel] = Field(
+        min_length=1,
+        max_length=_MOST,
+        description=_ORDERS,
+        examples=[[{"symbol": "BTCUSDT", "order_link_id": "MY-ORDER"}]],
+    )
 
 
 class PlaceBatchOutcome(BatchOutcome):
