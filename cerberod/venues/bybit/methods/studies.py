@@ -1,14 +1,14 @@
 """Analytics of one instrument on Bybit: its order book and its bars."""
 
 from datetime import datetime
-from typing import Annotated, Literal, Self, TypeVar
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from cerberod.calculation.methods import books as told
-from cerberod.calculation.service import Calculation, Kernel
+from cerberod.calculation.service import Calculation
 from cerberod.clock import from_ms
-from cerberod.errors import BadVenueData, InvalidParams
+from cerberod.errors import InvalidParams
 from cerberod.rpc.call import Call
 from cerberod.rpc.registry import Deadline, Params, Result, method
 from cerberod.venues.bybit.client import Bybit
@@ -19,10 +19,8 @@ from cerberod.venues.bybit.methods.market import check_depth, read_book
 from cerberod.venues.bybit.methods.words import INTERVAL, SYMBOL, Interval, OfSymbol, Symbol
 from cerberod.venues.bybit.wire.market import PriceKind
 from cerberod.venues.bybit.wire.words import Category
+from cerberod.venues.calculating import calculated
 from cerberod.venues.indicators import Indicator, IndicatorLines, bars_before, calculate
-
-P = TypeVar("P", bound=Params)
-R = TypeVar("R", bound=Result)
 
 MOST_BARS = 5_000
 """Bars of five requests."""
@@ -84,7 +82,7 @@ async def get_orderbook_imbalance(call: Call, params: GetImbalance) -> BookImbal
         size=params.size,
         inverse=in_usd,
     )
-    found = await calculated(call, params, told.IMBALANCE, given)
+    found = await calculated(call, VENUE, params, told.IMBALANCE, given)
     return BookImbalance(
         **dict(found),
         as_of=book.as_of,
@@ -92,17 +90,6 @@ async def get_orderbook_imbalance(call: Call, params: GetImbalance) -> BookImbal
         symbol=book.symbol,
         size_unit="usd" if in_usd else "base_coin",
     )
-
-
-async def calculated(call: Call, params: Params, kernel: Kernel[P, R], taken: P) -> R:
-    """Calculate with what the venue told. What is refused is the caller's to mend only where the caller sent it."""
-    try:
-        return await call.use(Calculation).run(kernel, taken)
-    except InvalidParams as refused:
-        problem = refused.data["problems"][0]
-        if problem["field"].partition(".")[0] in type(params).model_fields:
-            raise
-        raise BadVenueData(VENUE, problem["field"], problem["rule"]) from None
 
 
 class GetIndicators(Params):

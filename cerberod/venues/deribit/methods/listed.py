@@ -10,11 +10,11 @@ from pydantic import Field, StringConstraints, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from cerberod.calculation.listed.chain import OfListed, asked
-from cerberod.calculation.service import Calculation, Kernel
+from cerberod.calculation.service import Kernel
 from cerberod.clock import from_ms
-from cerberod.errors import BadVenueData, InvalidParams
 from cerberod.rpc.call import Call
 from cerberod.rpc.registry import Params, Result
+from cerberod.venues import calculating
 from cerberod.venues.deribit.chain import Chain, Dropped, Expiry, Option, Source, fetch_chain, refusal
 from cerberod.venues.deribit.client import Deribit
 from cerberod.venues.deribit.errors import VENUE
@@ -150,11 +150,5 @@ async def analysed(
 
 
 async def calculated(call: Call, params: Params, kernel: Kernel[P, R], taken: P) -> R:
-    """Calculate with what a venue told. What is refused is the caller's to mend only where the caller sent it."""
-    try:
-        return await call.use(Calculation).run(kernel, taken)
-    except InvalidParams as refused:
-        problem = refused.data["problems"][0]
-        if problem["field"].partition(".")[0] in {"params", *type(params).model_fields}:
-            raise
-        raise BadVenueData(VENUE, problem["field"], problem["rule"]) from None
+    """Calculate with what Deribit told."""
+    return await calculating.calculated(call, VENUE, params, kernel, taken)
