@@ -18,6 +18,8 @@ from cerberod.rpc.registry import Registry
 
 Schema = Mapping[str, Any]
 
+SHOWN = "x-example"
+"""In the schema of an optional parameter that the call needs beside the defaults of the others: a word to show."""
 MAX_DEPTH = 6
 PAGE_WIDTH = 100
 
@@ -92,8 +94,12 @@ def _use(schema: Schema, *, required: bool) -> str:
 
 
 def example(method: Mapping[str, Any], schemas: Schema) -> str:
-    """Return a command line that calls the method with a word for each required parameter."""
-    words = [f"{each['name']}={_sample(each['schema'], schemas)}" for each in method["params"] if each["required"]]
+    """Return a command line that calls the method with a word for each parameter that the call needs."""
+    words = [
+        f"{each['name']}={each['schema'].get(SHOWN) or _sample(each['schema'], schemas)}"
+        for each in method["params"]
+        if each["required"] or SHOWN in each["schema"]
+    ]
     return " ".join(["cerberod call", method["name"], *map(shlex.quote, words)])
 
 

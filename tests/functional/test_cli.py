@@ -1,6 +1,7 @@
 """The commands as real processes: against a running daemon, against its files, and where they cannot do their work."""
 
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -45,6 +46,17 @@ def test_call_prints_json_for_machines(at_daemon: Cerberod) -> None:
 def test_call_reads_params_from_standard_input(at_daemon: Cerberod) -> None:
     ran = at_daemon("call", "deribit.get_ticker", "-", "--json", input='{"instrument_name": "ETH-PERPETUAL"}')
     assert orjson.loads(ran.stdout)["instrument_name"] == "ETH-PERPETUAL"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["deribit.calculate_spread_payoff", "deribit.find_by_delta", "deribit.place_bracket_order", "deribit.place_order"],
+)
+def test_the_example_of_a_methods_page_works_as_it_stands(at_daemon: Cerberod, name: str) -> None:
+    shown = at_daemon("methods", name).stdout.splitlines()[-1]
+    ran = at_daemon(*shlex.split(shown)[1:], "--json")
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert orjson.loads(ran.stdout).get("outcome", "confirmed") == "confirmed"
 
 
 def test_an_order_is_placed_repeated_edited_and_cancelled_by_hand(at_daemon: Cerberod) -> None:

@@ -67,7 +67,10 @@ class PlaceBracketOrder(Expiring):
     amount: Amount = Field(description=AMOUNT)
     type: Literal["limit", "market"] = Field(default="limit", description="Type of the entry.")
     price: Price | None = Field(
-        default=None, validate_default=True, description="Limit price of the entry as decimal text; not for market."
+        default=None,
+        validate_default=True,
+        description="Limit price of the entry as decimal text; not for market.",
+        json_schema_extra={"x-example": "61000"},
     )
     time_in_force: TimeInForce | None = Field(
         default=None, description="How long a limit entry lasts: good_til_cancelled when left out. Not for market."
@@ -77,7 +80,7 @@ class PlaceBracketOrder(Expiring):
         default=True,
         description="With `post_only`: refuse the order if it would take. False lets Deribit move the price instead.",
     )
-    stop_loss: Exit = Field(description="Where to give the position up.", examples=[{"trigger_price": "60000"}])
+    stop_loss: Exit = Field(description="Where to give the position up.", examples=[{"trigger_price": "50000"}])
     take_profit: Exit = Field(description="Where to take its profit.", examples=[{"trigger_price": "120000"}])
     trigger_fill_condition: Literal["first_hit", "complete_fill", "incremental"] = Field(
         default="first_hit",

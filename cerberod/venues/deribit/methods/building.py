@@ -44,7 +44,13 @@ class CalculateSpreadPayoff(Params):
     """A position and how to price it."""
 
     legs: Annotated[list[SpreadLeg], Field(min_length=1, max_length=20)] = Field(
-        description="The legs, all of one underlying and settlement: options, dated futures, perpetuals."
+        description="The legs, all of one underlying and settlement: options, dated futures, perpetuals.",
+        examples=[
+            [
+                {"instrument_name": "BTC-25DEC26-90000-C", "side": "buy", "amount": "1"},
+                {"instrument_name": "BTC-25DEC26-100000-C", "side": "sell", "amount": "1"},
+            ]
+        ],
     )
     pricing: PricingName = Field(
         default="mid",

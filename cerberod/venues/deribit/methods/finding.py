@@ -25,7 +25,8 @@ class FindByDelta(ExpiryParams):
 
     type: OptionType = Field(description="call or put.")
     delta: Annotated[float, Field(gt=-1, lt=1)] = Field(
-        description="Target delta: 0.25, or for puts either 0.25 or -0.25; above 0 and below 1 without its sign."
+        description="Target delta: 0.25, or for puts either 0.25 or -0.25; above 0 and below 1 without its sign.",
+        examples=[0.25],
     )
     min_days: Days = Field(default=0.0, description="Only expiries at least so many days away.")
     max_days: Days = Field(default=3650.0, description="Only expiries at most so many days away.")

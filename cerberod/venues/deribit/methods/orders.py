@@ -54,6 +54,7 @@ class PlaceOrder(Expiring):
     price: Quantity | None = Field(
         default=None,
         validate_default=True,
+        json_schema_extra={"x-example": "50000"},
         description="Limit price as decimal text, for the limit types and only for them. Coin for options settled in "
         "coin, below 1 for a call and 10 for a put; USD with `advanced` usd; percent a year with `advanced` implv (100 "
         "is 100 %). Of a combo in the combo's own sense, and only there zero or less. Deribit moves a price beyond its "
@@ -92,7 +93,7 @@ class PlaceOrder(Expiring):
     @classmethod
     def _price_fits(cls, price: Decimal | None, info: ValidationInfo) -> Decimal | None:
         if price is not None and price <= 0 and not is_name_of_combo(info.data.get("instrument_name", "")):
-            raise PydanticCustomError("decimal_text", "a decimal number above zero, but for a combo")
+            raise PydanticCustomError("decimal_text", "a decimal number above 0, but for a combo")
         return fits(price, info, LIMITED)
 
     @field_validator("trigger")

@@ -186,7 +186,7 @@ async def test_a_bracket_whose_answer_was_lost_is_found_with_its_exits_named() -
 def test_the_documented_exits_are_ones_that_pass() -> None:
     properties = PlaceBracketOrder.model_json_schema()["properties"]
     exits = {name: properties[name]["examples"][0] for name in ("stop_loss", "take_profit")}
-    assert params_of(PlaceBracketOrder, **(BRACKET | exits)).stop_loss.trigger_price == 60_000
+    assert params_of(PlaceBracketOrder, **(BRACKET | exits)).stop_loss.trigger_price == 50_000
 
 
 async def test_no_leg_of_a_bracket_on_an_option_is_priced_in_dollars() -> None:
