@@ -20,6 +20,10 @@ def _pattern(sign: str) -> str:
     return rf"^{sign}(0|[1-9][0-9]{{0,{MAX_WHOLE_DIGITS - 1}}})(\.[0-9]{{1,{MAX_FRACTION_DIGITS}}})?$"
 
 
+_NEGATIVE = re.compile(_pattern("-")).match
+_ABOVE_ZERO = "a decimal number above 0"
+
+
 class _DecimalText:
     """A pydantic type: text of plain decimal digits in, `Decimal` inside, the same plain text out."""
 
@@ -43,6 +47,8 @@ class _DecimalText:
     def _read(self, value: object) -> Decimal:
         if isinstance(value, Decimal):
             value = plain(value)
+        if not self._signed and isinstance(value, str) and _NEGATIVE(value):
+            raise PydanticCustomError("decimal_text", "0 or a decimal number above 0" if self._zero else _ABOVE_ZERO)
         if not isinstance(value, str) or self._match(value) is None:
             raise PydanticCustomError(
                 "decimal_text",
@@ -51,7 +57,7 @@ class _DecimalText:
             )
         number = Decimal(value)
         if not self._zero and number == 0:
-            raise PydanticCustomError("decimal_text", "a decimal number above zero" if not self._signed else "not zero")
+            raise PydanticCustomError("decimal_text", _ABOVE_ZERO if not self._signed else "not zero")
         return number
 
 
