@@ -101,10 +101,11 @@ def _known(entry: Entry, resolver: Resolver) -> KnownWrite:
 
 @method("orders.get_outcome", cost=1, errors=(Code.NOT_RECORDABLE,))
 async def get_outcome(call: Call, params: GetOutcome) -> KnownWrite:
-    """Tell what became of a write of this bot, by its intent.
+    """Tell what became of a write of this bot tag, by its intent.
 
-    Read from the journal: asks no venue, and answers the same after a restart or a lost connection. While it is
-    `unknown` the daemon keeps asking the venue and pushes `orders.resolved` when it knows.
+    Every bot tag has intents of its own: `known` is false where only others used it. Read from the journal: asks no
+    venue, and answers the same after a restart or a lost connection. While it is `unknown` the daemon keeps asking the
+    venue and pushes `orders.resolved` when it knows.
     """
     trading, principal = call.use(Trading), call.principal
     entry = await _read(trading.recorder.find(principal.environment.value, principal.bot_tag, params.intent))
