@@ -1,6 +1,7 @@
 """How high Deribit's volatility index stands, and against its own past. One request each."""
 
 from datetime import datetime
+from decimal import Decimal
 from math import sqrt
 from statistics import median
 from typing import Annotated, Literal
@@ -71,12 +72,17 @@ async def get_dvol(call: Call, params: GetDvol) -> Dvol:
         dvol_pct=None if last is None else last.close,
         hour_began=None if last is None else opened(last),
         day_ago_pct=None if first is None else first.open,
-        change_points=None if first is None or last is None else last.close - first.open,
+        change_points=None if first is None or last is None else change(first.open, last.close),
         high_pct=max((each.high for each in candles), default=None),
         low_pct=min((each.low for each in candles), default=None),
         expected_daily_move_pct=None if last is None else last.close / sqrt(_DAYS_PER_YEAR),
         reason="no_data" if last is None else None,
     )
+
+
+def change(before: float, now: float) -> float:
+    """Return how much a published figure has changed, in its own decimals: 47.86 - 47.55 is 0.31 and nothing behind."""
+    return float(Decimal(repr(now)) - Decimal(repr(before)))
 
 
 class GetIvRank(GetDvol):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cerberod.venues.deribit.methods.levels import rank_of
+from cerberod.venues.deribit.methods.levels import change, rank_of
 
 
 def test_a_spike_leaves_the_rank_low_and_the_percentile_high() -> None:
@@ -25,3 +25,10 @@ def test_what_does_not_exist_has_a_reason() -> None:
     assert rank_of(None, []) == (None, None, "no_data")
     assert rank_of(50.0, []) == (None, None, "no_past")
     assert rank_of(50.0, [50.0, 50.0]) == (None, 0.0, "constant")
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "told"), [(47.55, 47.86, 0.31), (47.86, 47.55, -0.31), (0.1, 0.3, 0.2), (50.0, 50.0, 0.0)]
+)
+def test_a_change_has_no_more_decimals_than_what_changed(before: float, now: float, told: float) -> None:
+    assert change(before, now) == told
