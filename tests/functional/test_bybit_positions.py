@@ -44,6 +44,8 @@ async def test_leverage_that_stands_already_is_success(bot: Client) -> None:
     assert (second["outcome"], second["changed"]) == ("confirmed", False)
     assert await denied(bot, "bybit.set_leverage", {**PERPETUAL, "buy_leverage": "1000"}) == [("buy_leverage", "100")]
     assert await denied(bot, "bybit.set_leverage", {**PERPETUAL, "buy_leverage": "7.001"}) == [("buy_leverage", "7")]
+    unequal = {**PERPETUAL, "buy_leverage": "5", "sell_leverage": "6"}
+    assert await denied(bot, "bybit.set_leverage", unequal) == [("sell_leverage", "5")]
 
 
 async def test_hedge_mode_asks_for_a_position_index(bot: Client) -> None:

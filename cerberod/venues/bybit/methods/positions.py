@@ -178,7 +178,9 @@ class SetLeverage(WriteParams):
     symbol: Symbol = Field(description=SYMBOL)
     buy_leverage: Amount = Field(description="Leverage of the long side as decimal text.")
     sell_leverage: Amount | None = Field(
-        default=None, description="Leverage of the short side; `buy_leverage` when left out, and in cross margin."
+        default=None,
+        description="Leverage of the short side; `buy_leverage` when left out. In one-way mode and in cross margin "
+        "the two are the same.",
     )
 
 
@@ -202,7 +204,8 @@ async def set_leverage(call: Call, params: SetLeverage) -> Plan[SettingOutcome]:
     """Set the leverage of a contract.
 
     Confirmed with `changed` false when it was so already. Denied, with the nearest value that would pass, when it is
-    outside the contract's bounds or off its step; what a position's risk tier allows is Bybit's to say.
+    outside the contract's bounds or off its step, or when the sides differ in one-way mode; what the margin mode and a
+    position's risk tier allow is Bybit's to say.
     """
     bybit = call.use(Bybit)
     account = bybit.account
@@ -217,7 +220,11 @@ async def set_leverage(call: Call, params: SetLeverage) -> Plan[SettingOutcome]:
         found += rules.wrong_leverage("sell_leverage", params.sell_leverage, instrument)
     if found:
         return denied(account, *found)
-    before = _levers(await positions_of(bybit, params.category, params.symbol))
+    held = await positions_of(bybit, params.category, params.symbol)
+    before = _levers(held)
+    if sell != params.buy_leverage and held and not _mode_of(held):
+        rule = "the same as buy_leverage: the symbol is in one-way mode"
+        return denied(account, Reason(field="sell_leverage", rule=rule, nearest=plain(tidy(params.buy_leverage))))
     request = Request(
         "set_leverage",
         given(category=params.category, symbol=params.symbol, buyLeverage=params.buy_leverage, sellLeverage=sell),
