@@ -13,6 +13,7 @@ from cerberod.venues.bybit.wire.words import Category, Side, side, side_or_none,
 
 AS_OF = "When the venue answered, by its own stamp of the answer; what it tells of may be older."
 ISOLATED = "null in isolated margin"
+_LARGEST_RATE = 1_000_000
 
 
 class CoinBalance(Result):
@@ -73,6 +74,8 @@ def wallet(row: Fields, as_of: datetime) -> Wallet:
 
 def _percent(row: Fields, name: str) -> Decimal | None:
     value = row.figure_or_none(name)
+    if value is not None and abs(value) > _LARGEST_RATE:
+        raise row.bad(name, f"a rate, at most {_LARGEST_RATE}")
     return None if value is None else tidy(value * 100)
 
 

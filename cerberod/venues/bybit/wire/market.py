@@ -80,12 +80,12 @@ def ticker(row: Fields, category: Category, as_of: datetime) -> Ticker:
         symbol=row.text("symbol"),
         **_quote(row, "bid"),
         **_quote(row, "ask"),
-        last_price=row.quoted("lastPrice"),
-        mark_price=row.number_or_none("markPrice"),
-        index_price=row.quoted("indexPrice"),
-        usd_index_price=row.quoted("usdIndexPrice"),
-        high_24h=row.quoted("highPrice24h"),
-        low_24h=row.quoted("lowPrice24h"),
+        last_price=_price(row, "lastPrice"),
+        mark_price=_not_below_zero(row, "markPrice"),
+        index_price=_price(row, "indexPrice"),
+        usd_index_price=_price(row, "usdIndexPrice"),
+        high_24h=_price(row, "highPrice24h"),
+        low_24h=_price(row, "lowPrice24h"),
         change_24h_pct=_percent(row, "change24h" if option else "price24hPcnt"),
         volume_24h=row.number_or_none("volume24h"),
         turnover_24h=row.number_or_none("turnover24h"),
@@ -96,11 +96,11 @@ def ticker(row: Fields, category: Category, as_of: datetime) -> Ticker:
         funding_interval_h=row.whole_or_none("fundingIntervalHour"),
         next_funding_at=row.moment_or_none("nextFundingTime"),
         delivers_at=row.moment_or_none("deliveryTime"),
-        predicted_delivery_price=row.quoted("predictedDeliveryPrice"),
+        predicted_delivery_price=_price(row, "predictedDeliveryPrice"),
         mark_iv_pct=_percent(row, "markIv"),
         bid_iv_pct=_percent(row, "bid1Iv") or None,
         ask_iv_pct=_percent(row, "ask1Iv") or None,
-        underlying_price=row.quoted("underlyingPrice"),
+        underlying_price=_price(row, "underlyingPrice"),
         delta=row.number_or_none("delta"),
         gamma=row.number_or_none("gamma"),
         vega=row.number_or_none("vega"),
@@ -110,9 +110,21 @@ def ticker(row: Fields, category: Category, as_of: datetime) -> Ticker:
 
 def _quote(row: Fields, which: str) -> dict[str, float | None]:
     """Read one side's top; "" and 0 are an empty side."""
-    price = row.quoted(f"{which}1Price")
-    size = None if price is None else row.quoted(f"{which}1Size")
+    price = _price(row, f"{which}1Price")
+    size = None if price is None else _price(row, f"{which}1Size")
     return {f"{which}_price": None if size is None else price, f"{which}_size": size}
+
+
+def _price(row: Fields, name: str) -> float | None:
+    """Read a price or a size; "" and 0 are none."""
+    return _not_below_zero(row, name) or None
+
+
+def _not_below_zero(row: Fields, name: str) -> float | None:
+    value = row.number_or_none(name)
+    if value is not None and value < 0:
+        raise row.bad(name, "not below 0")
+    return value
 
 
 def _percent(row: Fields, name: str) -> float | None:

@@ -24,6 +24,8 @@ _LONGEST_WORD = 4_096
 _FAR_MS = 32_503_708_800_000
 _WHOLE = Decimal(10) ** MAX_WHOLE_DIGITS
 _STEP = Decimal(1).scaleb(-MAX_FRACTION_DIGITS)
+_LEAST = Decimal("1e-30")
+"""Nothing a venue tells is smaller, and what is divided by it stays a number."""
 _EXACT = Context(prec=128)
 """Wider than any number that is read; the usual 28 digits are not."""
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
@@ -154,6 +156,8 @@ class Fields:
         number = Decimal(value)
         if abs(number) >= _WHOLE:
             raise self.bad(name, f"below 1e{MAX_WHOLE_DIGITS}")
+        if number and abs(number) < _LEAST:
+            raise self.bad(name, f"0, or at least {_LEAST}")
         return tidy(number)
 
 

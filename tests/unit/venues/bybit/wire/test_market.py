@@ -113,7 +113,16 @@ def test_a_mark_of_nearly_nothing_is_a_mark() -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("markPrice", "nan"), ("symbol", 5), ("fundingRate", "1e400"), ("bid1Price", [])]
+    ("field", "value"),
+    [
+        ("markPrice", "nan"),
+        ("symbol", 5),
+        ("fundingRate", "1e400"),
+        ("bid1Price", []),
+        ("markPrice", "-1"),
+        ("ask1Size", "-1"),
+        ("indexPrice", "1e-31"),
+    ],
 )
 def test_what_is_no_number_is_refused_by_name(field: str, value: object) -> None:
     with pytest.raises(BadVenueData) as caught:
