@@ -117,8 +117,8 @@ class VenueDown(UpstreamError):
 
     code_of_kind = Code.VENUE_DOWN
 
-    def __init__(self, venue: str, reason: str) -> None:
-        super().__init__(venue, sent=False, reason=reason)
+    def __init__(self, venue: str, reason: str, **data: Any) -> None:
+        super().__init__(venue, sent=False, reason=reason, **data)
 
 
 class ConnectionLost(UpstreamError):

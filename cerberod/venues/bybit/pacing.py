@@ -61,9 +61,15 @@ class Pacing:
         await self._take_address(urgent=urgent)
 
     async def private(self, path: str, category: str | None, *, units: int = 1, urgent: bool = False) -> None:
-        """Take the credit of a signed request, waiting for it unless it is urgent. Raises `VenueDown` while banned."""
-        # Reads of others never hold up a cancel; the limit of its own endpoint is the venue's to set.
-        await self._take_address(urgent=urgent or path.startswith(_CANCELS))
+        """Take the credit of a signed request, waiting for it unless it is urgent.
+
+        Raises `VenueDown` while the address is banned, but for a cancel: one that is refused costs less than an order
+        that nobody tried to take back. Reads of others never hold up a cancel either.
+        """
+        if path.startswith(_CANCELS):
+            self._address.charge(self._clock.monotonic())
+        else:
+            await self._take_address(urgent=urgent)
         key = path, group_of(path, category)
         pool = self._pool(key)
         if urgent:
@@ -95,8 +101,10 @@ class Pacing:
         self._rest_until[key] = now + rest_s
 
     def ban(self) -> None:
-        """Ask nothing for ten minutes: the venue refuses this address, and asking on makes it worse."""
-        self._banned_until = self._clock.monotonic() + BAN_S
+        """Ask nothing but cancels for ten minutes: the venue refuses this address, and asking on makes it worse."""
+        now = self._clock.monotonic()
+        if now >= self._banned_until:  # a cancel that is refused meanwhile makes it no longer
+            self._banned_until = now + BAN_S
 
     def left(self) -> dict[str, float]:
         """Return the requests of each endpoint that could be sent at once."""
@@ -119,7 +127,7 @@ class Pacing:
     async def _take_address(self, *, urgent: bool) -> None:
         now = self._clock.monotonic()
         if now < self._banned_until:
-            raise VenueDown(VENUE, BANNED)
+            raise VenueDown(VENUE, BANNED, retry_after_ms=math.ceil((self._banned_until - now) * 1000))
         if urgent:
             self._address.charge(now)
         else:

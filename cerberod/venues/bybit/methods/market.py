@@ -302,7 +302,7 @@ class RateLimits(Result):
 
     as_of: datetime = Field(description="When this was counted, by our clock: nothing was asked.")
     address_left: float = Field(description="Requests that could be sent at once from this address, all in all.")
-    banned: bool = Field(description="Whether Bybit has shut this address out; nothing is asked for ten minutes then.")
+    banned: bool = Field(description="Whether Bybit has shut this address out; nothing but cancels goes out for ten minutes then.")
     endpoints: list[EndpointLimit] = Field(description="Endpoints with a limit of their own, in order of their names.")
 
 

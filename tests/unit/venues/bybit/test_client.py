@@ -397,10 +397,16 @@ async def test_a_403_stops_everything_for_ten_minutes(path: str) -> None:
         with pytest.raises(VenueDown) as banned:
             await bybit.read("get_server_time", urgent=True)
         assert banned.value.data["reason"] == "address_banned_for_a_while"
+        assert banned.value.data["retry_after_ms"] == 1000
         with pytest.raises(VenueDown):
-            await bybit.write("cancel_order", {"category": "spot"}, Mark())
+            await bybit.write("place_order", ORDER, Mark())
         assert (await bybit.probe(1.0)).reason == "address_banned_for_a_while"
         assert len(venue.received) == before
+        # A cancel goes out all the same, and one that is refused makes the ban no longer.
+        venue.scripts["/v5/order/cancel"] = Raw(b"access too frequent", 403)
+        with pytest.raises(VenueRefused):
+            await bybit.write("cancel_order", {"category": "spot"}, Mark())
+        assert len(venue.received) == before + 1
         clock.advance(seconds=2)
         await bybit.read("get_server_time")
         assert bybit.status().healthy
