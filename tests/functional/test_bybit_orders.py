@@ -75,6 +75,31 @@ async def test_a_cancel_of_what_is_filled_or_not_there_is_rejected(bot: Client) 
     assert (nobodys["outcome"], nobodys["venue_code"]) == ("rejected", "110001")
 
 
+@pytest.mark.parametrize("kind", ["StopOrder", "tpslOrder"])
+async def test_a_cancel_among_the_wrong_kind_of_spot_orders_names_the_right_one(bot: Client, kind: str) -> None:
+    spot = {"category": "spot", "symbol": "BTCUSDT"}
+    bought = {**spot, "side": "buy", "type": "market", "qty": "100", "market_unit": "quoteCoin"}
+    assert (await bot.call("bybit.place_order", bought))["outcome"] == "confirmed"
+    stop = {**spot, "side": "sell", "qty": "0.001", "price": "40000", "trigger_price": "40000", "order_filter": kind}
+    placed = await bot.call("bybit.place_order", stop)
+    assert (placed["outcome"], placed["order"]["order_status"]) == ("confirmed", "Untriggered"), placed
+    cancel = {**spot, "order_id": placed["order_id"]}
+    missed = await bot.call("bybit.cancel_order", cancel)
+    assert (missed["outcome"], missed["venue_code"]) == ("rejected", "170213")
+    assert [(each["field"], each["nearest"]) for each in missed["reasons"]] == [("order_filter", kind)]
+    assert missed["order"]["order_status"] == "Untriggered"
+    in_batch = {"category": "spot", "request": [{"symbol": "BTCUSDT", "order_id": placed["order_id"]}]}
+    ((reason,),) = [each["reasons"] for each in (await bot.call("bybit.cancel_batch_order", in_batch))["orders"]]
+    assert (reason["field"], reason["nearest"]) == ("order_filter", kind)
+    named = await bot.call("bybit.cancel_order", {**cancel, "order_filter": reason["nearest"]})
+    assert (named["outcome"], named["order"]["order_status"]) == ("confirmed", "Deactivated"), named
+    plain = await bot.call("bybit.place_order", {**spot, "side": "buy", "qty": "0.001", "price": "50000"})
+    other = await bot.call("bybit.cancel_order", {**spot, "order_id": plain["order_id"], "order_filter": kind})
+    assert [(each["field"], each["nearest"]) for each in other["reasons"]] == [("order_filter", "Order")]
+    nobodys = await bot.call("bybit.cancel_order", {**spot, "order_id": "nobodys"})
+    assert [each["field"] for each in nobodys["reasons"]] == ["venue"]
+
+
 async def test_all_orders_of_a_symbol_are_cancelled(bot: Client) -> None:
     ids = {(await bot.call("bybit.place_order", RESTING))["order_id"] for _ in range(3)}
     everything = await bot.call("bybit.cancel_all_orders", PERPETUAL)
@@ -102,7 +127,7 @@ async def test_a_batch_tells_what_came_of_each_order(bot: Client) -> None:
     known = await bot.call("orders.get_outcome", {"intent": "b/1"})
     assert (known["method"], known["outcome"]) == ("bybit.place_order", "rejected")
     again = await bot.call("bybit.place_batch_order", {**batch_of(RESTING, too_big, taking), "intent": "b"})
-    assert again == {**placed, "repeated": True}
+    assert again == {**placed, "repeated": True, "orders": [{**each, "repeated": True} for each in placed["orders"]]}
     alone = await bot.call("bybit.place_order", {**RESTING, "intent": "b/0"})
     assert alone == {**placed["orders"][0], "repeated": True}
 

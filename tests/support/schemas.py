@@ -34,6 +34,7 @@ KNOWN = {
     "properties",
     "required",
     "additionalProperties",
+    "x-example",
 }
 INSTANTS = st.integers(1_514_764_800, 1_893_456_000).map(
     lambda second: datetime.fromtimestamp(second, UTC).isoformat().replace("+00:00", "Z")

@@ -17,10 +17,10 @@ from cerberod.trading.orders import Ending, Outcome, Reason, WriteOutcome
 from cerberod.trading.placing import write
 from cerberod.trading.writes import Plan, Sent, WriteParams
 from cerberod.venues.bybit.client import Bybit
-from cerberod.venues.bybit.errors import VENUE
+from cerberod.venues.bybit.errors import ORDER_NOT_FOUND, VENUE
 from cerberod.venues.bybit.finders import cancelled, find_all_cancelled, find_cancelled
 from cerberod.venues.bybit.following import Named, Seen, follow, look, look_back, open_orders
-from cerberod.venues.bybit.methods.orders import ACCEPTED, order_is_over, require_ack
+from cerberod.venues.bybit.methods.orders import ACCEPTED, code_of, order_is_over, require_ack
 from cerberod.venues.bybit.methods.terms import (
     LinkId,
     valid_until,
@@ -33,7 +33,7 @@ from cerberod.venues.bybit.methods.words import (
     OrderId,
     Symbol,
 )
-from cerberod.venues.bybit.wire.orders import Order
+from cerberod.venues.bybit.wire.orders import Order, OrderStatus
 from cerberod.venues.bybit.wire.reading import Fields
 from cerberod.venues.bybit.wire.requests import Request, given
 
@@ -50,7 +50,9 @@ class CancelTerms(Params):
     symbol: Symbol = Field(description=SYMBOL)
     order_id: OrderId | None = Field(default=None, description="Bybit's id of the order.")
     order_link_id: LinkId | None = Field(
-        default=None, description="Its link id, in place of `order_id`: of an order placed here, its client order id."
+        default=None,
+        description="Its link id, in place of `order_id`: of an order placed here, its client order id.",
+        json_schema_extra={"x-example": "MY-ORDER"},
     )
     order_filter: OrderFilter | None = Field(default=None, description=_FILTER)
 
@@ -78,8 +80,9 @@ async def cancel_order(call: Call, params: CancelOrder) -> Plan[CancelOutcome]:
     """Cancel one order, and tell what came of it.
 
     Sent at once, without looking first. Bybit acknowledges before it cancels, and a fill may come first, so the order
-    is followed: confirmed when it is cancelled, also when it had been before; rejected when it ended otherwise or
-    Bybit does not know it. What was filled before stays filled, see `order.cum_exec_qty`.
+    is followed: confirmed when it is cancelled, also when it had been before; rejected when it ended otherwise, when
+    Bybit does not know it, and when a spot order is of another kind than `order_filter` says: the right one is named
+    then. What was filled before stays filled, see `order.cum_exec_qty`.
     """
     bybit = call.use(Bybit)
     request = Request("cancel_order", cancel_params(params.category, params))
@@ -143,7 +146,7 @@ async def already_over(bybit: Bybit, params: dict[str, Any], refused: VenueRefus
             seen = await look_once()
         except UpstreamError:
             seen = None
-    ending = None if seen is None else _ending(seen, named)
+    ending = None if seen is None else _ending(seen, named) or _under_another_filter(seen, params, refused)
     if ending is not None and ending.outcome is Outcome.CONFIRMED:
         return ending
     detail = {} if ending is None else ending.detail
@@ -154,6 +157,26 @@ async def already_over(bybit: Bybit, params: dict[str, Any], refused: VenueRefus
 
 def _ending(seen: Seen, named: Named) -> Ending | None:
     return None if seen.one is None else cancelled(seen.one, named, seen.as_of)
+
+
+def _under_another_filter(seen: Seen, params: dict[str, Any], refused: VenueRefused) -> Ending | None:
+    """Say which filter a spot order needs that is open although Bybit did not find it: it looked among other kinds."""
+    order = seen.one
+    if params["category"] != "spot" or order is None or code_of(refused) not in ORDER_NOT_FOUND:
+        return None
+    needed = filter_of(order)
+    if needed == params.get("orderFilter", "Order"):
+        return None
+    detail = {"order": order.model_dump(mode="json")}
+    reason = Reason(field="order_filter", rule=f"{needed}, which is the kind of this order", nearest=needed)
+    return Ending(Outcome.REJECTED, detail, (reason,), as_of=seen.as_of)
+
+
+def filter_of(order: Order) -> OrderFilter:
+    """Tell which kind an order of spot is: one that has fired is an order as any other."""
+    if order.order_status is not OrderStatus.UNTRIGGERED:
+        return "Order"
+    return "tpslOrder" if order.stop_order_type == "tpslOrder" else "StopOrder"
 
 
 class CancelAllOrders(WriteParams):

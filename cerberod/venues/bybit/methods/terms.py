@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import Field, StringConstraints, ValidationInfo, field_validator
+from pydantic import Field, StringConstraints, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from cerberod.errors import InvalidParams
@@ -64,6 +64,14 @@ class BatchOutcome(WriteOutcome):
         default=None, description="Orders of which it is not known; null if none was sent."
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _repeated_whole(cls, told: Any) -> Any:
+        """Told again, its orders are told again too."""
+        if not isinstance(told, dict) or not told.get("repeated"):
+            return told
+        return {**told, "orders": [{**order, "repeated": True} for order in told.get("orders", ())]}
+
 
 class BatchParams(WriteParams):
     """Params of every request that carries several orders."""
@@ -83,14 +91,18 @@ class OrderTerms(Params):
     type: Literal["limit", "market"] = Field(default="limit", description="Type of the order.")
     qty: Amount = Field(
         description="Size as decimal text: base coin; USD in category inverse; of a spot market order what "
-        "`market_unit` says."
+        "`market_unit` says.",
+        json_schema_extra={"x-example": "0.001"},
     )
     market_unit: Literal["baseCoin", "quoteCoin"] | None = Field(
         default=None,
         description="Spot market orders, and needed there: whether `qty` is base coin or an amount of quote coin.",
     )
     price: Price | None = Field(
-        default=None, validate_default=True, description="Limit price as decimal text, for a limit order only."
+        default=None,
+        validate_default=True,
+        description="Limit price as decimal text, for a limit order only.",
+        json_schema_extra={"x-example": "50000"},
     )
     time_in_force: TimeInForce | None = Field(
         default=None, description="How long a limit order lasts: GTC when left out. PostOnly never takes."
