@@ -29,6 +29,7 @@ async def test_a_position_is_closed_by_an_order_of_our_own(bot: Client) -> None:
     assert await denied(bot, "bybit.close_position", PERPETUAL) == [("symbol", None)]
     await open_long(bot)
     assert await denied(bot, "bybit.close_position", {**PERPETUAL, "qty": "0.6"}) == [("qty", "0.5")]
+    assert await denied(bot, "bybit.close_position", {**PERPETUAL, "qty": "9999999.0001"}) == [("qty", "0.5")]
     part = await bot.call("bybit.close_position", {**PERPETUAL, "qty": "0.2"})
     assert (part["outcome"], part["order"]["reduce_only"], part["order"]["cum_exec_qty"]) == ("confirmed", True, "0.2")
     rest = await bot.call("bybit.close_position", PERPETUAL)

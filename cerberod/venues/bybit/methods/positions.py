@@ -128,8 +128,7 @@ async def close_position(call: Call, params: ClosePosition) -> Plan[OrderOutcome
     if params.price is not None and not params.qty:
         reasons_found += rules.off_grid("price", params.price, instrument)
     if order.qty > closed.size:
-        size = plain(closed.size)
-        reasons_found.append(Reason(field="qty", rule=f"at most the size of the position, {size}", nearest=size))
+        reasons_found = _tightest(reasons_found, closed.size)
     if reasons_found := reasons_found or await present_objections(bybit, order, instrument):
         return denied(account, *reasons_found)
     if reasons := await clock_reasons(bybit):
@@ -138,6 +137,15 @@ async def close_position(call: Call, params: ClosePosition) -> Plan[OrderOutcome
     request = Request("place_order", order_params(params.category, order, link_id))
     journal = request.journal(valid_until=valid_until(bybit))
     return Plan(VENUE, account, placing(bybit, request), journal, client_order_id=link_id, reduces=True)
+
+
+def _tightest(reasons: list[Reason], size: Decimal) -> list[Reason]:
+    """Say of a quantity above the position's size one thing: the bound that leaves the least to close at once."""
+    told = plain(size)
+    bounds = [Reason(field="qty", rule=f"at most the size of the position, {told}", nearest=told)]
+    bounds += [each for each in reasons if each.field == "qty" and each.nearest is not None]
+    others = [each for each in reasons if each.field != "qty"]
+    return [*others, min(bounds, key=lambda each: Decimal(each.nearest or 0))]
 
 
 def _idx(held: Position) -> PositionIdx:
@@ -293,7 +301,7 @@ class SetDisconnectProtection(WriteParams):
     """What happens when the connection of the private stream is lost."""
 
     time_window: Annotated[int, Field(ge=3, le=300)] = Field(
-        description="Seconds without a private stream after which Bybit cancels the orders."
+        description="Seconds without a private stream after which Bybit cancels the orders.", examples=[30]
     )
     product: Literal["OPTIONS", "DERIVATIVES", "SPOT"] = Field(description="Whose orders.")
 
