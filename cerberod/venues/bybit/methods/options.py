@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from cerberod.errors import BadVenueData
+from cerberod.errors import BadVenueData, InvalidParams
 from cerberod.rpc.call import Call
 from cerberod.rpc.registry import Deadline, Params, Result, method
 from cerberod.venues.bybit.client import Bybit
@@ -79,6 +79,8 @@ async def get_option_chain(call: Call, params: GetOptionChain) -> OptionChain:
     """
     bybit = call.use(Bybit)
     _, instruments, pages = await fetch_instruments(bybit, Category.OPTION, params.base_coin)
+    if not instruments:
+        raise InvalidParams([{"field": "base_coin", "rule": "a coin that Bybit lists options on"}])
     asked = {"baseCoin": params.base_coin, "expDate": params.exp_date}
     as_of, tickers = await read_tickers(bybit, Category.OPTION, None, **asked)
     quoted = {each.symbol: each for each in tickers}

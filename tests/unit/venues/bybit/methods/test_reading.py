@@ -221,6 +221,13 @@ async def test_a_market_without_a_price_is_no_basis() -> None:
     assert caught.value.data["problems"] == [{"field": "symbol", "rule": "a market that has a price now"}]
 
 
+async def test_a_coin_without_options_is_named_as_such() -> None:
+    async with scripted({INSTRUMENTS: listed(), TICKERS: listed()}) as venue, asking(venue) as ask:
+        with pytest.raises(InvalidParams) as caught:
+            await ask("get_option_chain", base_coin="NOPE")
+    assert [each["field"] for each in caught.value.data["problems"]] == ["base_coin"]
+
+
 WRONG: tuple[tuple[str, dict[str, Any]], ...] = (
     ("get_ticker", {"category": "futures", "symbol": "BTCUSDT"}),
     ("get_ticker", {"category": "spot", "symbol": "btcusdt"}),
