@@ -13,9 +13,7 @@ from cerberod.rpc.describe import openrpc
 @pytest.mark.parametrize(
     "name",
     [
-        "bybit.amend_batch_order",
-        "bybit.cancel_batch_order",
-        "bybit.place_batch_order",
+        *sorted(each.name for each in app.methods() if each.name.startswith("bybit.")),
         "deribit.calculate_spread_payoff",
         "deribit.find_by_delta",
         "deribit.get_funding_history",

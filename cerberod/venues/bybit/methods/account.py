@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -103,12 +103,12 @@ class OfScope(Params):
 class GetPositions(OfScope):
     """Which positions."""
 
-    category: CategoryName = Field(description="linear (USDT and USDC contracts), inverse or option; spot has none.")
+    category: Literal["linear", "inverse", "option"] = Field(
+        description="linear (USDT and USDC contracts), inverse or option. What is held of spot is in the wallet."
+    )
 
     @model_validator(mode="after")
-    def _has_positions(self) -> Self:
-        if self.category == "spot":
-            raise PydanticCustomError("category", "linear, inverse or option: what is held of spot is in the wallet")
+    def _fits_category(self) -> Self:
         if self.category == "linear" and self.base_coin is not None:
             raise PydanticCustomError("base_coin", "symbol or settle_coin with category linear")
         return self
@@ -185,7 +185,9 @@ class GetOrder(Params):
     category: CategoryName = Field(description=CATEGORY)
     order_id: OrderId | None = Field(default=None, description="Bybit's id of the order.")
     order_link_id: OrderLinkId | None = Field(
-        default=None, description="Its link id: the client order id of an order placed here."
+        default=None,
+        description="Its link id: the client order id of an order placed here.",
+        json_schema_extra={"x-example": "MY-ORDER"},
     )
     symbol: Symbol | None = Field(default=None, description=SYMBOL + " Not needed; it narrows the search.")
 

@@ -234,7 +234,11 @@ class GetRecentTrades(Params):
     """Which trades, and how many."""
 
     category: CategoryName = Field(description=CATEGORY)
-    symbol: Symbol | None = Field(default=None, description=SYMBOL + " Of options, this or `base_coin`.")
+    symbol: Symbol | None = Field(
+        default=None,
+        description=SYMBOL + " Of options, this or `base_coin`.",
+        json_schema_extra={"x-example": "BTCUSDT"},
+    )
     base_coin: Coin | None = Field(default=None, description="Option: all contracts on this coin.")
     options_type: Literal["Call", "Put"] | None = Field(default=None, description="Goes with `base_coin`: only these.")
     limit: Annotated[int, Field(ge=1, le=1_000)] = Field(
@@ -302,7 +306,9 @@ class RateLimits(Result):
 
     as_of: datetime = Field(description="When this was counted, by our clock: nothing was asked.")
     address_left: float = Field(description="Requests that could be sent at once from this address, all in all.")
-    banned: bool = Field(description="Whether Bybit has shut this address out; nothing but cancels goes out for ten minutes then.")
+    banned: bool = Field(
+        description="Whether Bybit has shut this address out; nothing but cancels goes out for ten minutes then."
+    )
     endpoints: list[EndpointLimit] = Field(description="Endpoints with a limit of their own, in order of their names.")
 
 

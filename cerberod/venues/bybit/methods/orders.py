@@ -164,12 +164,16 @@ class AmendTerms(Params):
     symbol: Symbol = Field(description=SYMBOL)
     order_id: OrderId | None = Field(default=None, description="Bybit's id of the order.")
     order_link_id: LinkId | None = Field(
-        default=None, description="Its link id, in place of `order_id`: of an order placed here, its client order id."
+        default=None,
+        description="Its link id, in place of `order_id`: of an order placed here, its client order id.",
+        json_schema_extra={"x-example": "MY-ORDER"},
     )
     qty: Amount | None = Field(
         default=None, description="New whole size as decimal text, the filled part included; in the unit of the order."
     )
-    price: Price | None = Field(default=None, description="New limit price as decimal text.")
+    price: Price | None = Field(
+        default=None, description="New limit price as decimal text.", json_schema_extra={"x-example": "50001"}
+    )
     trigger_price: Price | None = Field(default=None, description="New trigger price as decimal text.")
     take_profit: PriceOrZero | None = Field(default=None, description="New take profit as decimal text; 0 removes it.")
     stop_loss: PriceOrZero | None = Field(default=None, description="New stop loss as decimal text; 0 removes it.")

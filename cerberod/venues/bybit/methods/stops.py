@@ -52,7 +52,11 @@ class SetTradingStop(WriteParams):
         default="Full", description="Full replaces those of the whole position; Partial adds some for a part of it."
     )
     take_profit: PriceOrZero | None = Field(default=None, description="Take profit as decimal text; 0 removes it.")
-    stop_loss: PriceOrZero | None = Field(default=None, description="Stop loss as decimal text; 0 removes it.")
+    stop_loss: PriceOrZero | None = Field(
+        default=None,
+        description="Stop loss as decimal text; 0 removes it.",
+        json_schema_extra={"x-example": "50000"},
+    )
     trailing_stop: PriceOrZero | None = Field(
         default=None, description="Distance of the trailing stop as decimal text; 0 removes it."
     )

@@ -100,7 +100,9 @@ class GetIndicators(Params):
     )
     symbol: Symbol = Field(description=SYMBOL)
     interval: Interval = Field(description=INTERVAL)
-    indicators: Annotated[list[Indicator], Field(min_length=1, max_length=20)] = Field(description="The indicators.")
+    indicators: Annotated[list[Indicator], Field(min_length=1, max_length=20)] = Field(
+        description="The indicators.", examples=[[{"name": "rsi"}]]
+    )
     bars: Annotated[int, Field(ge=1, le=1_000)] = Field(default=100, description="How many of the last bars to show.")
     forming: bool = Field(default=False, description="Count the bar that has not ended yet as the last one.")
 
