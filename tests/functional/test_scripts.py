@@ -85,7 +85,7 @@ def test_test_arguments_are_handed_on(project: Project, tmp_path: Path) -> None:
     assert (status, out.split(" ", 1)[1]) == (0, "-k one thing\n")
     # The whole suite goes to several processes, file by file.
     status, out, _ = project.run("test.sh")
-    assert (status, out.split(" ", 1)[1]) == (0, "-n auto --maxprocesses 4 --dist loadfile\n")
+    assert (status, out.split(" ", 1)[1]) == (0, "-n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder\n")
 
 
 def test_second_set_up_does_nothing(project: Project) -> None:
