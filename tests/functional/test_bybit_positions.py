@@ -54,6 +54,8 @@ async def test_hedge_mode_asks_for_a_position_index(bot: Client) -> None:
     first = await bot.call("bybit.switch_position_mode", hedge)
     assert (first["outcome"], first["changed"]) == ("confirmed", True)
     assert (await bot.call("bybit.switch_position_mode", hedge))["changed"] is False
+    unequal = {**PERPETUAL, "buy_leverage": "5", "sell_leverage": "6"}
+    assert await denied(bot, "bybit.set_leverage", unequal) == [("sell_leverage", "5")]
     assert await denied(bot, "bybit.place_order", LONG) == [("position_idx", None)]
     await open_long(bot, position_idx=1)
     await open_long(bot, side="sell", position_idx=2)

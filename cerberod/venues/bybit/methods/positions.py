@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
+from cerberod.clock import from_ms
 from cerberod.errors import VenueRefused
 from cerberod.rpc.call import Call, Services
 from cerberod.trading.journal import Entry
@@ -38,7 +39,7 @@ from cerberod.venues.bybit.methods.terms import (
     valid_until,
 )
 from cerberod.venues.bybit.methods.words import CONTRACTS, SYMBOL, ContractCategory, Symbol
-from cerberod.venues.bybit.wire.account import Position, position
+from cerberod.venues.bybit.wire.account import MarginMode, Position, account_info, position
 from cerberod.venues.bybit.wire.reading import Fields, tidy
 from cerberod.venues.bybit.wire.requests import Request, given, link_of
 from cerberod.venues.bybit.wire.words import Category
@@ -212,8 +213,8 @@ async def set_leverage(call: Call, params: SetLeverage) -> Plan[SettingOutcome]:
     """Set the leverage of a contract.
 
     Confirmed with `changed` false when it was so already. Denied, with the nearest value that would pass, when it is
-    outside the contract's bounds or off its step, or when the sides differ in one-way mode; what the margin mode and a
-    position's risk tier allow is Bybit's to say.
+    outside the contract's bounds or off its step, or when the sides differ in one-way mode or in cross margin; what a
+    position's risk tier allows is Bybit's to say.
     """
     bybit = call.use(Bybit)
     account = bybit.account
@@ -230,9 +231,9 @@ async def set_leverage(call: Call, params: SetLeverage) -> Plan[SettingOutcome]:
         return denied(account, *found)
     held = await positions_of(bybit, params.category, params.symbol)
     before = _levers(held)
-    if sell != params.buy_leverage and held and not _mode_of(held):
-        rule = "the same as buy_leverage: the symbol is in one-way mode"
-        return denied(account, Reason(field="sell_leverage", rule=rule, nearest=plain(tidy(params.buy_leverage))))
+    if sell != params.buy_leverage and held and (why := await _one_leverage(bybit, held)):
+        rule, nearest = f"the same as buy_leverage: {why}", plain(tidy(params.buy_leverage))
+        return denied(account, Reason(field="sell_leverage", rule=rule, nearest=nearest))
     request = Request(
         "set_leverage",
         given(category=params.category, symbol=params.symbol, buyLeverage=params.buy_leverage, sellLeverage=sell),
@@ -240,6 +241,15 @@ async def set_leverage(call: Call, params: SetLeverage) -> Plan[SettingOutcome]:
     wanted = [plain(tidy(params.buy_leverage)), plain(tidy(sell))]
     journal = request.journal(valid_until=valid_until(bybit), wanted=wanted, before=before)
     return Plan(VENUE, account, _setting(bybit, request), journal)
+
+
+async def _one_leverage(bybit: Bybit, held: list[Position]) -> str | None:
+    """Say why both sides have one leverage; None when each may have its own."""
+    if not _mode_of(held):
+        return "the symbol is in one-way mode"
+    answer = await bybit.read("get_account_info")
+    info = account_info(answer.result, from_ms(bybit.venue_ms()))
+    return "the account is in cross margin" if info.margin_mode is MarginMode.CROSS else None
 
 
 class SwitchPositionMode(WriteParams):

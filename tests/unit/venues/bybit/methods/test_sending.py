@@ -17,10 +17,12 @@ from cerberod.venues.bybit.client import Bybit
 from cerberod.venues.bybit.methods.batches import PlaceBatchOrder, place_batch_order
 from cerberod.venues.bybit.methods.cancels import CancelOrder, cancel_order
 from cerberod.venues.bybit.methods.orders import PlaceOrder, place_order, placing
+from cerberod.venues.bybit.methods.positions import SetLeverage, set_leverage
 from cerberod.venues.bybit.wire.requests import Request, link_of
 from tests.support.bybit_venue import (
     CREATE,
     HANG_UP,
+    INFO,
     REALTIME,
     TIME,
     Asked,
@@ -31,6 +33,7 @@ from tests.support.bybit_venue import (
     scripted,
 )
 from tests.unit.venues.bybit.rows import LINEAR, ORDER
+from tests.unit.venues.bybit.wire.test_account import POSITION
 
 BATCH, HISTORY = "/v5/order/create-batch", "/v5/order/history"
 LINK = ORDER["orderLinkId"]
@@ -175,6 +178,18 @@ async def test_the_wire_says_what_bybit_would_choose_by_itself() -> None:
         "reduceOnly": False,
         "closeOnTrigger": False,
     }
+
+
+@pytest.mark.parametrize(("mode", "fields"), [("REGULAR_MARGIN", ["sell_leverage"]), ("ISOLATED_MARGIN", [])])
+async def test_the_sides_of_hedge_mode_differ_in_leverage_where_the_margin_mode_lets_them(
+    mode: str, fields: list[str]
+) -> None:
+    both = listed(*({**POSITION, "symbol": "BTCUSDT", "positionIdx": idx} for idx in (1, 2)))
+    info = {"unifiedMarginStatus": 5, "marginMode": mode}
+    async with trading(**{"/v5/position/list": both, INFO: info}) as (_, bybit):
+        unequal: dict[str, Any] = {"symbol": "BTCUSDT", "buy_leverage": "5", "sell_leverage": "6"}
+        plan = await call(bybit, set_leverage, SetLeverage(category="linear", intent="i", **unequal))
+    assert [reason.field for reason in plan.denied] == fields
 
 
 def test_link_ids_are_short_and_of_letters_and_digits() -> None:
