@@ -16,7 +16,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ("setup.sh", "run.sh", "test.sh")
 LOCKS = ("requirements-build.lock", "requirements.lock", "requirements-dev.lock")
-SYSTEM_TOOLS = "bash sh dirname basename cat cksum head touch rm mv chmod flock nproc".split()
+SYSTEM_TOOLS = (
+    *("bash", "sh", "dirname", "basename", "cat", "cksum", "head"),
+    *("touch", "rm", "mv", "chmod", "flock", "nproc"),
+)
 SAYS_WHAT_IT_GOT = "import os, sys\nprint(os.getpid(), *sys.argv[1:], flush=True)\n"
 
 
