@@ -1,6 +1,7 @@
 """Settings every test shares: options, one event loop flavour, and where recorded venue answers lie."""
 
 from collections.abc import Generator, Iterator
+from decimal import getcontext
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,15 @@ def guards() -> Iterator[None]:
     """Nothing of ours blocks the event loop, and nothing leaves this machine."""
     with no_blocking_calls(), only_loopback():
         yield
+
+
+@pytest.fixture(autouse=True)
+def rounding() -> Iterator[None]:
+    """Decimals are rounded after a test as before it: ccxt changes that for the whole process when it formats one."""
+    context = getcontext()
+    before = context.rounding
+    yield
+    context.rounding = before
 
 
 @pytest.fixture
