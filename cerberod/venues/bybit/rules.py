@@ -11,8 +11,8 @@ from cerberod.trading.money import nearest_multiple, plain
 from cerberod.trading.orders import Reason
 from cerberod.venues.bybit.bounds import Band, Mode
 from cerberod.venues.bybit.wire.instruments import ContractType, Instrument, Status
-from cerberod.venues.bybit.wire.reading import tidy
 from cerberod.venues.bybit.wire.words import Category
+from cerberod.venues.reading import tidy
 
 LARGEST_BATCH = {Category.SPOT: 10, Category.LINEAR: 20, Category.INVERSE: 20, Category.OPTION: 20}
 """How many orders one request may carry."""

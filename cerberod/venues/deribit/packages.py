@@ -16,7 +16,7 @@ from cerberod.trading.money import plain
 from cerberod.venues.deribit.wire.combos import Combo
 from cerberod.venues.deribit.wire.market import Instrument, Kind
 from cerberod.venues.deribit.wire.orders import Order, Trade
-from cerberod.venues.deribit.wire.reading import tidy
+from cerberod.venues.reading import tidy
 
 RATIO_SPREADS = ((1, 1), (1, 2), (1, 3), (2, 3))
 """Ratios that the venue names spreads of two calls, or of two puts, after: first the leg nearer the money."""

@@ -10,7 +10,7 @@ from decimal import Decimal
 from cerberod.trading.money import nearest_multiple, plain
 from cerberod.trading.orders import Reason
 from cerberod.venues.deribit.wire.market import Instrument, Kind, State
-from cerberod.venues.deribit.wire.reading import tidy
+from cerberod.venues.reading import tidy
 
 _ICEBERG_FACTOR = 100
 _CENT = Decimal("0.01")

@@ -31,8 +31,9 @@ from cerberod.venues.bybit.paging import Listing, fetch_list
 from cerberod.venues.bybit.wire import account as wire
 from cerberod.venues.bybit.wire.account import AS_OF, AccountInfo, FeeRate, Position, Wallet
 from cerberod.venues.bybit.wire.orders import Order, order
-from cerberod.venues.bybit.wire.reading import Fields, tidy
+from cerberod.venues.bybit.wire.reading import Fields
 from cerberod.venues.bybit.wire.words import Category
+from cerberod.venues.reading import tidy
 
 _LINEAR_SETTLES_IN = ("USDT", "USDC")
 """Bybit lists linear positions and orders of one settlement coin at a time."""

@@ -40,10 +40,11 @@ from cerberod.venues.bybit.methods.terms import (
 )
 from cerberod.venues.bybit.methods.words import CONTRACTS, SYMBOL, ContractCategory, Symbol
 from cerberod.venues.bybit.wire.account import MarginMode, Position, account_info, position
-from cerberod.venues.bybit.wire.reading import Fields, tidy
+from cerberod.venues.bybit.wire.reading import Fields
 from cerberod.venues.bybit.wire.requests import Request, given, link_of
 from cerberod.venues.bybit.wire.words import Category
 from cerberod.venues.bybit.wire.words import Side as WireSide
+from cerberod.venues.reading import tidy
 
 _HEDGE = 3
 """What Bybit calls hedge mode."""

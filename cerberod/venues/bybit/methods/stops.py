@@ -37,9 +37,9 @@ from cerberod.venues.bybit.methods.terms import (
 )
 from cerberod.venues.bybit.methods.words import CONTRACTS, SYMBOL, ContractCategory, Symbol
 from cerberod.venues.bybit.wire.account import Position
-from cerberod.venues.bybit.wire.reading import tidy
 from cerberod.venues.bybit.wire.requests import Request, given
 from cerberod.venues.bybit.wire.words import Side as WireSide
+from cerberod.venues.reading import tidy
 
 
 class SetTradingStop(WriteParams):

@@ -8,8 +8,9 @@ from pydantic import Field
 
 from cerberod.rpc.registry import Result
 from cerberod.trading.money import Quantity
-from cerberod.venues.bybit.wire.reading import Fields, tidy
+from cerberod.venues.bybit.wire.reading import Fields
 from cerberod.venues.bybit.wire.words import Category, Side, side, side_or_none, told
+from cerberod.venues.reading import tidy
 
 AS_OF = "When the venue answered, by its own stamp of the answer; what it tells of may be older."
 ISOLATED = "null in isolated margin"

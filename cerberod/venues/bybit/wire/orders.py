@@ -11,8 +11,9 @@ from pydantic import Field
 
 from cerberod.rpc.registry import Result
 from cerberod.trading.money import Quantity
-from cerberod.venues.bybit.wire.reading import UNKNOWN, Fields
+from cerberod.venues.bybit.wire.reading import Fields
 from cerberod.venues.bybit.wire.words import Category, Side, side, side_or_none, told
+from cerberod.venues.reading import UNKNOWN
 
 NO_ERROR = "EC_NoError"
 

@@ -12,7 +12,8 @@ from pydantic import Field
 from cerberod.rpc.registry import Result
 from cerberod.trading.money import Quantity
 from cerberod.venues.deribit.wire.orders import Direction
-from cerberod.venues.deribit.wire.reading import Fields, tidy
+from cerberod.venues.deribit.wire.reading import Fields
+from cerberod.venues.reading import tidy
 
 
 class ComboState(StrEnum):

@@ -1,87 +1,31 @@
-"""Reading single fields of an answer, each with its rule; what breaks one is refused with the field's name.
+"""Single fields of Deribit's answers: JSON numbers are numbers here, and null is no value."""
 
-Words that only describe degrade to a visible `unknown`; words that decide (an order's state, a direction) do not:
-acting on a guess costs money.
-"""
-
-from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
-from enum import StrEnum
-from typing import Any, TypeVar
 
-from cerberod.clock import from_ms
-from cerberod.errors import BadVenueData
-from cerberod.trading.money import MAX_FRACTION_DIGITS, MAX_WHOLE_DIGITS
 from cerberod.venues.deribit.errors import VENUE
-
-E = TypeVar("E", bound=StrEnum)
-T = TypeVar("T")
-
-UNKNOWN = "unknown"
-_LONGEST_WORD = 256
-_FAR_MS = 32_503_708_800_000
-"""The expiration Deribit gives perpetuals; no moment lies beyond it."""
-_WHOLE = Decimal(10) ** MAX_WHOLE_DIGITS
-_STEP = Decimal(1).scaleb(-MAX_FRACTION_DIGITS)
+from cerberod.venues.reading import JsonFields
 
 
-class Fields:
-    """One JSON object of an answer. `path` names it in refusals."""
+class Fields(JsonFields):
+    """One JSON object of an answer of Deribit."""
 
-    __slots__ = ("_path", "_raw")
+    VENUE = VENUE
+    LONGEST_WORD = 256
 
-    def __init__(self, raw: object, path: str) -> None:
-        if not isinstance(raw, dict):
-            raise BadVenueData(VENUE, path, "an object")
-        self._raw: Mapping[str, Any] = raw
-        self._path = path
-
-    def bad(self, name: str, rule: str) -> BadVenueData:
-        """Return the refusal of one field."""
-        return BadVenueData(VENUE, f"{self._path}.{name}", rule)
-
-    def get(self, name: str) -> Any:
-        return self._raw.get(name)
-
-    def has(self, name: str) -> bool:
-        """Tell whether the field is there with a value."""
-        return self._raw.get(name) is not None
-
-    def inside(self, name: str) -> "Fields":
-        return Fields(self._raw.get(name), f"{self._path}.{name}")
+    __slots__ = ()
 
     def backed_by(self, other: "Fields") -> "Fields":
         """Return these fields, and another object's where these have none."""
         return Fields({**other._raw, **self._raw}, self._path)
 
-    def objects(self, name: str) -> Iterator["Fields"]:
-        """Yield the objects of a list; an absent list is empty."""
-        if self.has(name):
-            yield from rows(self._raw[name], f"{self._path}.{name}")
-
-    def text(self, name: str) -> str:
-        value = self._raw.get(name)
-        if not isinstance(value, str) or len(value) > _LONGEST_WORD:
-            raise self.bad(name, "text")
-        return value
-
-    def text_or_none(self, name: str) -> str | None:
-        return self.text(name) if self.has(name) else None
-
     def texts(self, name: str) -> list[str]:
         """Return a list of texts; an absent list is empty."""
         value = self._raw.get(name) or []
         if not isinstance(value, list) or not all(
-            isinstance(each, str) and len(each) <= _LONGEST_WORD for each in value
+            isinstance(each, str) and len(each) <= self.LONGEST_WORD for each in value
         ):
             raise self.bad(name, "a list of texts")
-        return value
-
-    def flag(self, name: str, default: bool | None = None) -> bool:
-        value = self._raw.get(name, default)
-        if not isinstance(value, bool):
-            raise self.bad(name, "true or false")
         return value
 
     def whole(self, name: str) -> int:
@@ -97,87 +41,18 @@ class Fields:
             return float(value)
         raise self.bad(name, "a number")
 
-    def number_or_none(self, name: str) -> float | None:
-        return self.number(name) if self.has(name) else None
-
-    def quoted(self, name: str) -> float | None:
-        """Return a quote; Deribit writes 0.0 where there is none."""
-        return self.number_or_none(name) or None
-
-    def decimal(self, name: str) -> Decimal:
-        """Return the number with exactly the digits the venue printed."""
-        value = self._decimal(name)
-        if _too_long(value):
-            raise self.bad(name, f"at most {MAX_FRACTION_DIGITS} digits after the point")
-        return value
-
-    def decimal_or_none(self, name: str) -> Decimal | None:
-        return self.decimal(name) if self.has(name) else None
-
-    def figure(self, name: str) -> Decimal:
-        """Return a number the venue computed, such as an average, cut to the digits we can carry."""
-        value = self._decimal(name)
-        return tidy(value.quantize(_STEP)) if _too_long(value) else value
-
-    def figure_or_none(self, name: str) -> Decimal | None:
-        return self.figure(name) if self.has(name) else None
-
     def moment(self, name: str) -> datetime:
-        """Return a moment the venue gives in milliseconds since 1970."""
-        value = self._raw.get(name)
-        if type(value) is not int or not 0 <= value <= _FAR_MS:
+        if type(self._raw.get(name)) is not int:
             raise self.bad(name, "milliseconds since 1970")
-        return from_ms(value)
-
-    def moment_or_none(self, name: str) -> datetime | None:
-        return self.moment(name) if self.has(name) else None
-
-    def word(self, name: str, kind: type[E]) -> E:
-        """Return a word that decides. A value that is not in the list is refused."""
-        try:
-            return kind(self.text(name))
-        except ValueError:
-            raise self.bad(name, "one of " + ", ".join(kind)) from None
-
-    def description(self, name: str, kind: type[E]) -> E:
-        """Return a word that only describes. A value that is not in the list becomes `unknown`."""
-        try:
-            return kind(str(self._raw.get(name)))
-        except ValueError:
-            return kind(UNKNOWN)
+        return super().moment(name)
 
     def _decimal(self, name: str) -> Decimal:
         value = self._raw.get(name)
         if type(value) is not float and type(value) is not int:
             raise self.bad(name, "a number")
         # The shortest text that reads back as this float is what the venue printed, up to 15 digits.
-        number = Decimal(repr(value))
-        if abs(number) >= _WHOLE:
-            raise self.bad(name, f"below 1e{MAX_WHOLE_DIGITS}")
-        return tidy(number)
+        return Decimal(repr(value))
 
 
-def _too_long(number: Decimal) -> bool:
-    exponent = number.as_tuple().exponent
-    return isinstance(exponent, int) and exponent < -MAX_FRACTION_DIGITS
-
-
-def tidy(number: Decimal) -> Decimal:
-    """Drop zeros behind the last digit that counts: 10.0 becomes 10, and -0 becomes 0."""
-    if number.is_zero():
-        return Decimal(0)
-    whole = number.to_integral_value()
-    return whole if number == whole else number.normalize()
-
-
-def rows(raw: object, path: str) -> Iterator[Fields]:
-    """Yield the objects of a list."""
-    if not isinstance(raw, list):
-        raise BadVenueData(VENUE, path, "a list")
-    for number, row in enumerate(raw):
-        yield Fields(row, f"{path}[{number}]")
-
-
-def listed(raw: object, path: str, read: Callable[[Fields], T]) -> list[T]:
-    """Read every object of a list."""
-    return [read(row) for row in rows(raw, path)]
+rows = Fields.rows
+listed = Fields.listed

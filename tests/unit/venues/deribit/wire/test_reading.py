@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from cerberod.errors import BadVenueData
 from cerberod.trading.money import MAX_FRACTION_DIGITS, plain
-from cerberod.venues.deribit.wire.reading import Fields, listed, tidy
+from cerberod.venues.deribit.wire.reading import Fields, listed
+from cerberod.venues.reading import tidy
 
 
 class Light(StrEnum):
