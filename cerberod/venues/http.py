@@ -7,26 +7,19 @@ followed and nothing is sent again, not even on a connection that was closed whi
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Protocol
 
 import aiohttp
 from aiohttp import ClientSession, ClientTimeout, TCPConnector, TraceConfig
 from yarl import URL
 
 from cerberod.errors import BadVenueData, ConnectionLost, VenueDown
+from cerberod.venues.sending import Marked
 
 CONNECTIONS = 32
 KEPT_S = 15.0
 """How long an idle connection is kept: shorter than venues keep it, so that a write seldom meets one that is closed."""
 LARGEST_ANSWER = 32 << 20
 _USER_AGENT = "cerberod"
-
-
-class Marked(Protocol):
-    """The moment from which a request may have had an effect."""
-
-    def mark(self) -> None:
-        """Say that the first byte is about to leave."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,11 +53,12 @@ from cerberod.venues.bybit.wire.instruments import Instrument
 from cerberod.venues.coalesce import Coalescer
 from cerberod.venues.health import VenueStatus
 from cerberod.venues.instrument_book import InstrumentBook
+from cerberod.venues.sending import Marked, Watched
 from cerberod.venues.venue_time import VenueTime
 
 if TYPE_CHECKING:
     from cerberod.venues.bybit.sdk import Asked, Endpoints
-    from cerberod.venues.http import HttpAnswer, HttpLink, Marked
+    from cerberod.venues.http import HttpAnswer, HttpLink
 
 __all__ = ["Bybit"]
 
@@ -282,7 +283,7 @@ class Bybit:
         key = (asked.path, asked.payload, urgent)
         return await self._coalescer.fetch(key, lambda: self._read(asked, params.get("category"), urgent))
 
-    async def write(self, call: str, params: dict[str, Any], sent: "Marked", *, units: int = 1) -> Answer:
+    async def write(self, call: str, params: dict[str, Any], sent: Marked, *, units: int = 1) -> Answer:
         """Send a write, once, and return its answer; of a batch, `units` is the number of its orders.
 
         `sent` is marked just before the first byte. A code that says "already as asked" is an answer like success.
@@ -291,7 +292,7 @@ class Bybit:
         if not self._running:
             raise VenueDown(VENUE, "closed")
         asked = await self._asked(call, dict(params))
-        watched = _Watched(sent)
+        watched = Watched(sent)
         category = params.get("category")
 
         async def attempt() -> Answer:
@@ -330,7 +331,7 @@ class Bybit:
         return Endpoints(key, self._api_secret), HttpLink(VENUE, self._url)
 
     async def _read(self, asked: "Asked", category: str | None, urgent: bool) -> Answer:
-        watched = _Watched(None)
+        watched = Watched(None)
 
         async def attempt() -> Answer:
             again = Backoff(self._chance, first_s=_FIRST_RETRY_S)
@@ -345,7 +346,7 @@ class Bybit:
 
         return await self._within(self._read_deadline_s, attempt, watched)
 
-    async def _within(self, seconds: float, attempt: Callable[[], Awaitable[Answer]], watched: "_Watched") -> Answer:
+    async def _within(self, seconds: float, attempt: Callable[[], Awaitable[Answer]], watched: Watched) -> Answer:
         with anyio.move_on_after(seconds):
             return await attempt()
         if watched.marked:
@@ -366,7 +367,7 @@ class Bybit:
 
     # -- one exchange --------------------------------------------------------------------------------------------------
 
-    async def _exchange(self, asked: "Asked", category: str | None, watched: "_Watched") -> Answer:
+    async def _exchange(self, asked: "Asked", category: str | None, watched: Watched) -> Answer:
         assert self._endpoints is not None, "a request was made of them"
         assert self._link is not None, "it came with them"
         self._used = True
@@ -443,20 +444,3 @@ def _passes(failure: UpstreamError) -> bool:
             return code.startswith("http_5") or (code.lstrip("-").isdigit() and int(code) in READ_AGAIN)
         case _:
             return False
-
-
-class _Watched:
-    """Passes the mark on to whoever prepared the write, and remembers it for the error's own `sent`."""
-
-    def __init__(self, inner: "Marked | None") -> None:
-        self._inner = inner
-        self.marks = 0
-
-    @property
-    def marked(self) -> bool:
-        return self.marks > 0
-
-    def mark(self) -> None:
-        self.marks += 1
-        if self._inner is not None:
-            self._inner.mark()

@@ -37,7 +37,7 @@ from cerberod.venues.coalesce import Coalescer
 from cerberod.venues.credits import Credits
 from cerberod.venues.deribit.errors import INSTRUMENT_CHANGED, NOT_AUTHENTICATED, READ_AGAIN, TOO_MANY_REQUESTS, VENUE
 from cerberod.venues.deribit.limits import ALLOWANCES, KEPT_FOR_CANCELS, KEPT_FOR_DELAYS, Class, class_of, is_cancel
-from cerberod.venues.deribit.link import CLOSING, NOT_CONNECTED_YET, Link, Marked
+from cerberod.venues.deribit.link import CLOSING, NOT_CONNECTED_YET, Link
 from cerberod.venues.deribit.login import Credentials, Login
 from cerberod.venues.deribit.wire.account import matching_allowances
 from cerberod.venues.deribit.wire.frames import Answer
@@ -45,6 +45,7 @@ from cerberod.venues.deribit.wire.market import Instrument, instrument
 from cerberod.venues.deribit.wire.reading import Fields
 from cerberod.venues.health import VenueStatus
 from cerberod.venues.instrument_book import InstrumentBook
+from cerberod.venues.sending import Marked, Watched
 
 __all__ = ["Credentials", "Deribit"]
 
@@ -222,7 +223,7 @@ class Deribit:
         `read` raises; before the mark nothing has left, after it the outcome is the venue's to tell.
         """
         self._need_keys(method)
-        watched = _Watched(sent)
+        watched = Watched(sent)
 
         async def attempt() -> Answer:
             await self._ready(method, self._write_deadline_s)
@@ -297,7 +298,7 @@ class Deribit:
                 credits.adopt(allowance, now)
 
     async def _read(self, method: str, params: Mapping[str, Any], urgent: bool) -> Answer:
-        watched = _Watched(None)
+        watched = Watched(None)
 
         async def attempt() -> Answer:
             again = Backoff(self._chance, first_s=_FIRST_RETRY_S)
@@ -311,7 +312,7 @@ class Deribit:
 
         return await self._within(self._read_deadline_s, attempt, watched)
 
-    async def _read_once(self, method: str, params: Mapping[str, Any], watched: "_Watched", *, urgent: bool) -> Answer:
+    async def _read_once(self, method: str, params: Mapping[str, Any], watched: Watched, *, urgent: bool) -> Answer:
         """Ask once, and once more when the venue took our token no longer and gave us a new one."""
         await self._ready(method, self._read_deadline_s)
         await self._credit(method, urgent=urgent)
@@ -325,7 +326,7 @@ class Deribit:
         await self._credit(method, urgent=urgent)
         return await self._exchange(method, params, watched)
 
-    async def _within(self, seconds: float, attempt: Callable[[], Awaitable[Answer]], watched: "_Watched") -> Answer:
+    async def _within(self, seconds: float, attempt: Callable[[], Awaitable[Answer]], watched: Watched) -> Answer:
         with anyio.move_on_after(seconds):
             return await attempt()
         raise DeadlinePassed(VENUE, sent=watched.marked)
@@ -364,7 +365,7 @@ class Deribit:
     def _spend(self, method: str) -> None:
         self._credits[class_of(method)].charge(self._clock.monotonic())
 
-    async def _exchange(self, method: str, params: Mapping[str, Any], watched: "_Watched") -> Answer:
+    async def _exchange(self, method: str, params: Mapping[str, Any], watched: Watched) -> Answer:
         tally = current_tally.get() or Tally()
         began = self._clock.monotonic()
         try:
@@ -411,16 +412,3 @@ def _passes(failure: UpstreamError) -> bool:
             return int(failure.venue_code) in READ_AGAIN
         case _:
             return False
-
-
-class _Watched:
-    """Passes the mark on to whoever prepared the write, and remembers it for the error's own `sent`."""
-
-    def __init__(self, inner: Marked | None) -> None:
-        self._inner = inner
-        self.marked = False
-
-    def mark(self) -> None:
-        self.marked = True
-        if self._inner is not None:
-            self._inner.mark()

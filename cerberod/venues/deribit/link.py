@@ -7,7 +7,7 @@ before anything can be traded on it.
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
@@ -24,6 +24,7 @@ from cerberod.venues.deribit.inflight import InFlight, Waiting
 from cerberod.venues.deribit.login import Login
 from cerberod.venues.deribit.wire import frames
 from cerberod.venues.deribit.wire.frames import Answer, Refused, Reply, Unusable
+from cerberod.venues.sending import Marked
 from cerberod.venues.venue_time import VenueTime
 
 logger = logging.getLogger("cerberod.venues.deribit")
@@ -40,13 +41,6 @@ CLOSING = "connection_closing"
 NOT_CONNECTED_YET = "not_connected_yet"
 WRONG_ENVIRONMENT = "wrong_environment"
 _WRONG_ENVIRONMENT_PAUSE_S = 300.0
-
-
-class Marked(Protocol):
-    """Whatever wants to know the moment before the first byte."""
-
-    def mark(self) -> None:
-        """Note that from now on the request may have had an effect."""
 
 
 class Link:
