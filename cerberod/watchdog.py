@@ -47,9 +47,11 @@ class Watchdog:
 
     async def run(self, clock: Clock) -> NoReturn:
         """Look again and again until cancelled."""
+        seen = clock.monotonic()
         while True:
             # After an objection again soon, so that a stall that has passed does not end in a restart.
-            wait_s = self.every_s if self.objection is None else self.every_s / 4
-            due = clock.monotonic() + wait_s
-            await anyio.sleep(wait_s)
-            self.look(clock.monotonic() - due)
+            due = seen + (self.every_s if self.objection is None else self.every_s / 4)
+            await anyio.sleep(due - clock.monotonic())
+            # From look to look without a gap: a process that stands still between two of these lines is late as well.
+            seen = clock.monotonic()
+            self.look(seen - due)

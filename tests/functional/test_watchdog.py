@@ -36,6 +36,7 @@ def test_signs_of_life_follow_readiness_and_end_with_a_process_that_stands_still
             manager.recv(100)
     daemon.process.send_signal(signal.SIGCONT)
     manager.settimeout(60)
+    daemon.wait_logged(message="no sign of life for the watchdog")
     assert manager.recv(100) == b"WATCHDOG=1"
 
 
