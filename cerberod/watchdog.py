@@ -51,7 +51,7 @@ class Watchdog:
         while True:
             # After an objection again soon, so that a stall that has passed does not end in a restart.
             due = seen + (self.every_s if self.objection is None else self.every_s / 4)
-            await anyio.sleep(due - clock.monotonic())
+            await anyio.sleep(max(due - clock.monotonic(), 0.0))
             # From look to look without a gap: a process that stands still between two of these lines is late as well.
             seen = clock.monotonic()
             self.look(seen - due)

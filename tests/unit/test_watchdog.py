@@ -1,6 +1,9 @@
 """When the service manager hears from us, and when it does not."""
 
-from cerberod.watchdog import Watchdog
+import anyio
+
+from cerberod.watchdog import PINGS, Watchdog
+from tests.support.clock import ManualClock
 
 
 class Manager:
@@ -30,3 +33,20 @@ def test_a_late_loop_or_a_hanging_record_gives_no_sign_until_it_is_over() -> Non
     manager.record_age_s = 0.0
     manager.watchdog.look(late_s=0.0)
     assert (manager.heard, manager.watchdog.objection) == (2, None)
+
+
+async def test_standing_still_between_a_sign_of_life_and_the_next_wait_is_noticed() -> None:
+    clock, heard = ManualClock(), 0
+
+    def pause(_: bytes) -> None:
+        nonlocal heard
+        heard += 1
+        clock.advance(seconds=60)
+
+    watchdog = Watchdog(PINGS * 0.001, lambda: 0.0, pause)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(watchdog.run, clock)
+        while watchdog.objection is None:
+            await anyio.lowlevel.checkpoint()
+        tasks.cancel_scope.cancel()
+    assert (heard, watchdog.objection) == (1, "the event loop is late")
