@@ -3,6 +3,9 @@
 The event loop's own pipes refuse regular files and make descriptors non-blocking that are shared with the parent
 process. So each direction has one daemon thread that blocks instead; a thread that hangs in the kernel keeps nobody
 from exiting. At most one chunk of input and one message of output are under way at a time.
+
+A thread that reads has a descriptor of its own: the number of one that others close may soon be another's, and what
+came there would be lost to whom it is for.
 """
 
 import asyncio
@@ -23,11 +26,11 @@ class Reader:
     """Yields chunks of a descriptor until it ends. Reads on only when asked for more."""
 
     def __init__(self, fd: int) -> None:
-        self._fd = fd
+        self._fd = os.dup(fd)
         self._loop = asyncio.get_running_loop()
         self._closed = False
         self._awaited: asyncio.Future[bytes] | None = None
-        self._wanted: queue.SimpleQueue[asyncio.Future[bytes]] = queue.SimpleQueue()
+        self._wanted: queue.SimpleQueue[asyncio.Future[bytes] | None] = queue.SimpleQueue()
         threading.Thread(target=self._run, name="stdin-reader", daemon=True).start()
 
     async def chunks(self) -> AsyncIterator[bytes]:
@@ -52,15 +55,16 @@ class Reader:
     def close(self) -> None:
         """Act as if the input had ended."""
         self._closed = True
+        self._wanted.put(None)
         if self._awaited is not None and not self._awaited.done():
             self._awaited.set_result(b"")
 
     def _run(self) -> None:
         data = b"more"
-        while data:
-            wanted = self._wanted.get()
+        while data and (wanted := self._wanted.get()) is not None:
             data = _read(self._fd)
             _deliver(self._loop, wanted, data)
+        os.close(self._fd)
 
 
 class Writer:

@@ -16,7 +16,7 @@ import talib
 from cerberod.errors import Code
 from tests.functional.conftest import StartDaemon
 from tests.support.bars import walk
-from tests.support.client import Client, Refused, connected
+from tests.support.client import Client, Refused, connected, raw_connection
 from tests.support.daemon import STOP_S, Daemon
 
 BARS = walk(300, 1)
@@ -226,12 +226,11 @@ async def test_bad_numbers_are_refused_by_field_and_rule(shared_daemon: Daemon, 
     assert refused.value.fields == [field]
 
 
-async def running(client: Client, count: int) -> None:
-    """Return once so many heavy calls are in progress."""
-    while True:
+async def running(client: Client) -> None:
+    """Return once a heavy call is in progress."""
+    status = await client.call("admin.get_status")
+    while all(each["method"] != HEAVY[0] for each in status["running"]):
         status = await client.call("admin.get_status")
-        if sum(each["method"] == HEAVY[0] for each in status["running"]) == count:
-            return
 
 
 def worker_of(daemon: Daemon) -> int | None:
@@ -239,6 +238,15 @@ def worker_of(daemon: Daemon) -> int | None:
     pid = daemon.process.pid
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return int(children[0]) if children else None
+
+
+async def halted_worker(daemon: Daemon, client: Client) -> int:
+    """Return the worker process, standing still, so that what it is given lasts as long as a test wants."""
+    await client.call("common.hurst_exponent", {"series": CLOSE})
+    worker = await anyio.to_thread.run_sync(worker_of, daemon)
+    assert worker is not None
+    os.kill(worker, signal.SIGSTOP)
+    return worker
 
 
 async def test_a_ping_overtakes_calculations_of_the_largest_size(start_daemon: StartDaemon) -> None:
@@ -250,6 +258,7 @@ async def test_a_ping_overtakes_calculations_of_the_largest_size(start_daemon: S
         connected(daemon, bot_tag="good") as good,
         anyio.create_task_group() as group,
     ):
+        worker = await halted_worker(daemon, good)
 
         async def calculate() -> None:
             told = await heavy.call(*HEAVY)
@@ -258,10 +267,11 @@ async def test_a_ping_overtakes_calculations_of_the_largest_size(start_daemon: S
 
         for _ in range(3):
             group.start_soon(calculate)
-        await running(good, 3)
+        await running(good)
         for _ in range(20):
             await good.call("session.ping")
         order.append("good")
+        os.kill(worker, signal.SIGCONT)
     assert order[-1] == "heavy"
     assert order.count("heavy") == 3
 
@@ -270,6 +280,7 @@ async def test_a_killed_worker_costs_one_call(start_daemon: StartDaemon) -> None
     daemon = start_daemon()
     daemon.announce("call failed")
     async with connected(daemon) as client, connected(daemon, bot_tag="watching") as watching:
+        worker = await halted_worker(daemon, watching)
         async with anyio.create_task_group() as group:
 
             async def lost() -> None:
@@ -278,9 +289,7 @@ async def test_a_killed_worker_costs_one_call(start_daemon: StartDaemon) -> None
                 assert refused.value.code is Code.INTERNAL_ERROR
 
             group.start_soon(lost)
-            await running(watching, 1)
-            while (worker := await anyio.to_thread.run_sync(worker_of, daemon)) is None:
-                await watching.call("session.ping")
+            await running(watching)
             os.kill(worker, signal.SIGKILL)
         assert (await client.call("common.hurst_exponent", {"series": CLOSE}))["basis"]["count"] == 300
         assert await anyio.to_thread.run_sync(worker_of, daemon) not in (None, worker)
@@ -298,15 +307,16 @@ async def test_a_calculation_past_its_deadline_is_given_up(start_daemon: StartDa
 async def test_the_daemon_stops_in_the_middle_of_a_calculation(start_daemon: StartDaemon) -> None:
     daemon = start_daemon()
     async with (
-        connected(daemon) as client,
+        raw_connection(daemon, bot_tag="heavy") as heavy,
         connected(daemon, bot_tag="watching") as watching,
-        anyio.create_task_group() as group,
     ):
-        for _ in range(8):
-            group.start_soon(client.ask, *HEAVY)
-        await running(watching, 8)
+        method, params = HEAVY
+        for number in range(8):
+            await heavy.send(
+                orjson.dumps({"jsonrpc": "2.0", "id": number, "method": method, "params": params}).decode()
+            )
+        await running(watching)
         assert await anyio.to_thread.run_sync(daemon.stop) == 0
-        group.cancel_scope.cancel()
 
 
 async def test_the_worker_ends_with_a_daemon_that_is_killed(start_daemon: StartDaemon) -> None:

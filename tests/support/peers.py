@@ -130,7 +130,8 @@ class PipePeer:
         daemon_reads, self._write_fd = os.pipe()
         self._read_fd, daemon_writes = os.pipe()
         self.wire = Wire(daemon_reads, daemon_writes)
-        self._lines = Reader(self._read_fd).lines(1 << 30)
+        self._reader: Reader | None = None
+        self._lines: AsyncIterator[bytes]
 
     async def send(self, message: bytes) -> None:
         await self.send_raw(message + b"\n")
@@ -142,6 +143,9 @@ class PipePeer:
             rest = rest[count:]
 
     async def receive(self) -> bytes:
+        if self._reader is None:
+            self._reader = Reader(self._read_fd)
+            self._lines = self._reader.lines(1 << 30)
         return await anext(self._lines)
 
     def end_input(self) -> None:
@@ -150,12 +154,15 @@ class PipePeer:
         self._write_fd = -1
 
     def stop_reading(self) -> None:
-        """Close the far end of the daemon's stdout."""
+        """Close the far end of the daemon's stdout, of which nothing has been read: a reader would hold it open."""
+        assert self._reader is None
         os.close(self._read_fd)
         self._read_fd = -1
 
     def close(self) -> None:
         """Close what is still open."""
+        if self._reader is not None:
+            self._reader.close()
         for fd in (self._write_fd, self._read_fd, self.wire.read_fd, self.wire.write_fd):
             if fd >= 0:
                 os.close(fd)
