@@ -1,6 +1,6 @@
 """How a call reads in the audit; and the audit of what the write path does not record itself.
 
-That is reads, and writes refused before they came to the path.
+That is reads, writes refused before they came to the path, and what a write has made for itself before it is sent.
 """
 
 from collections.abc import Mapping
@@ -9,11 +9,13 @@ from typing import Any
 import orjson
 
 from cerberod.audit.record import AuditEvent, EventKind
+from cerberod.errors import Code, RpcError
 from cerberod.logs import Redactor
 from cerberod.rpc.call import Call, Principal
 from cerberod.rpc.dispatch import Finished
 from cerberod.rpc.registry import Effect
-from cerberod.trading.recording import Recorder
+from cerberod.trading.recording import NotRecordable, Recorder
+from cerberod.trading.writes import WriteParams
 
 UNAUDITED_NAMESPACES = frozenset({"session", "rpc"})
 MAX_AUDITED_PARAMS = 16_384
@@ -42,6 +44,20 @@ class Auditor:
             params = {"omitted": "held a secret"}
         kind = EventKind.READ if is_read else EventKind.REFUSED
         self._recorder.note_later(audit_event(finished.call, kind, params, code=finished.code))
+
+
+async def record_step(recorder: Recorder, call: Call, params: WriteParams, step: str, wire: Mapping[str, Any]) -> None:
+    """Make the record durable of a request that prepares a write and goes out next.
+
+    Only for what may be sent any number of times and moves nothing: it has no intent of its own and no outcome to be
+    found. How it went on is told by the records of the write. Raises `RpcError` where there can be no record.
+    """
+    asked = params.model_dump(mode="json", exclude={"intent"})
+    detail = {"step": step, "wire": dict(wire)}
+    try:
+        await recorder.step(audit_event(call, EventKind.REQUEST, asked, intent=params.intent, detail=detail))
+    except NotRecordable as refusal:
+        raise RpcError(Code.NOT_RECORDABLE, reason=refusal.reason) from None
 
 
 def audit_event(

@@ -132,10 +132,7 @@ class Recorder:
         cancellation, the intents are free again: either no commit had taken them, or they have been released. Raises
         `NotRecordable`.
         """
-        if not self.auditing and entry.environment == Environment.MAINNET:
-            raise NotRecordable("the audit log is switched off (AUDIT_LOG_FILE), so mainnet writes are refused")
-        if (reason := self.failure) is not None:
-            raise NotRecordable(reason)
+        self._require_records(entry.environment)
         events = (event, *(each for _, each in parts))
         for each in events:
             each.check()
@@ -149,6 +146,14 @@ class Recorder:
         if work.failure is not None:
             raise work.failure
         return work.item.known
+
+    async def step(self, event: AuditEvent) -> None:
+        """Make the record of a request durable that prepares a write, where a write may be begun.
+
+        Raises `NotRecordable`.
+        """
+        self._require_records(event.environment)
+        await self.note(event)
 
     async def conclude(
         self,
@@ -240,6 +245,13 @@ class Recorder:
         )
 
     # -- callers and the lane ------------------------------------------------------------------------------------------
+
+    def _require_records(self, environment: str | None) -> None:
+        """Raise `NotRecordable` while nothing may be sent for want of a record."""
+        if not self.auditing and environment == Environment.MAINNET:
+            raise NotRecordable("the audit log is switched off (AUDIT_LOG_FILE), so mainnet writes are refused")
+        if (reason := self.failure) is not None:
+            raise NotRecordable(reason)
 
     def _put(self, work: _Work) -> None:
         if self._closed:

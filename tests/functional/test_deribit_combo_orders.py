@@ -7,13 +7,16 @@ from decimal import Decimal
 from typing import Any
 
 import anyio
+import orjson
 import pytest
 
+from cerberod.errors import Code
 from tests.contract.raw_deribit import connected as raw
 from tests.functional.conftest import StartDaemon
 from tests.functional.test_deribit_orders import denied, done, resolved, size, trading
-from tests.support.client import ANSWER_S, Client, Refused, connected
-from tests.support.simulator import TESTNET, SimulatorProcess
+from tests.functional.test_environments import MAINNET_TOKEN
+from tests.support.client import ANSWER_S, Client, Refused, connected, raw_connection
+from tests.support.simulator import LIVE, TESTNET, SimulatorProcess
 
 
 async def spread(
@@ -206,6 +209,47 @@ async def reachable(bot: Client) -> None:
         reply = await bot.ask("deribit.get_account_summary", {"currency": "BTC"})
         if "result" in reply:
             return
+
+
+@pytest.mark.promise("P4")
+async def test_a_kill_while_a_combo_is_made_leaves_an_empty_book_that_is_on_record(
+    start_daemon: StartDaemon, simulator: SimulatorProcess
+) -> None:
+    daemon = start_daemon("serve", **simulator.keys_of("TESTNET"))
+    async with connected(daemon) as bot:
+        params = {"legs": await spread(bot), "price": "0.0001", "intent": "cut-short"}
+    simulator.fault(verb="drop_answer", environment=TESTNET, method="private/create_combo")
+    async with raw_connection(daemon) as connection:
+        request = {"jsonrpc": "2.0", "id": 1, "method": "deribit.place_combo_order", "params": params}
+        await connection.send(orjson.dumps(request).decode())
+        with anyio.fail_after(ANSWER_S):
+            while "private/create_combo" not in simulator.received(TESTNET):  # noqa: ASYNC110 - another process
+                await anyio.sleep(0.01)
+        daemon.kill()
+    simulator.lift()
+    daemon.restart()
+    async with connected(daemon) as bot:
+        assert (await bot.call("orders.get_outcome", {"intent": "cut-short"}))["known"] is False
+        (record,) = (await bot.call("admin.query_audit", {"action": "place_combo_order"}))["records"]
+        assert (record["kind"], record["intent"], record["detail"]["step"]) == ("request", "cut-short", "create_combo")
+        assert record["detail"]["wire"]["method"] == "private/create_combo"
+        assert simulator.orders(TESTNET) == []
+        assert (await done(bot, "deribit.place_combo_order", **params))["repeated"] is False
+    received = simulator.received(TESTNET)
+    assert (received["private/create_combo"], received["private/buy"]) == (1, 1), "what was made is found"
+
+
+@pytest.mark.promise("P4")
+async def test_no_combo_is_made_that_cannot_be_put_on_record(
+    start_daemon: StartDaemon, simulator: SimulatorProcess
+) -> None:
+    daemon = start_daemon("serve", MAINNET_TOKEN=MAINNET_TOKEN, AUDIT_LOG_FILE="", **simulator.settings)
+    async with connected(daemon, token=MAINNET_TOKEN) as bot:
+        legs = await spread(bot)
+        with pytest.raises(Refused) as refused:
+            await bot.call("deribit.place_combo_order", {"legs": legs, "price": "0.0001"})
+        assert refused.value.code is Code.NOT_RECORDABLE
+    assert "private/create_combo" not in simulator.received(LIVE)
 
 
 @pytest.mark.promise("P1", "P2", "P3")

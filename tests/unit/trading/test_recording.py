@@ -455,3 +455,17 @@ async def test_the_lag_is_the_age_of_the_oldest_record_that_is_not_durable(
             clock.advance(seconds=1.0)
             assert recorder.statistics().lag_s == 1
             go.set()
+
+
+async def test_a_step_before_a_write_is_recorded_as_strictly_as_a_write(
+    recorder: Recorder, tmp_path: Path, clock: ManualClock
+) -> None:
+    await recorder.step(event(intent="i-1", detail={"step": "create_combo"}))
+    assert kinds(tmp_path)[-1] == "request"
+    assert await recorder.find(*KEY_OF, "i-1") is None, "it has no outcome to be found"
+    folder = tmp_path / "unaudited"
+    folder.mkdir(mode=0o700)
+    async with recording(open_records(folder, None, KEY, "live", clock, 30), clock) as unaudited:
+        await unaudited.step(event())
+        with pytest.raises(NotRecordable, match="AUDIT_LOG_FILE"):
+            await unaudited.step(event(environment="mainnet"))

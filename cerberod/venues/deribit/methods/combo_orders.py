@@ -1,8 +1,9 @@
 """Combo orders at Deribit: legs and one price in the caller's sense, one order on the venue's combo of them.
 
 The venue's combo is looked for and, where there is none, made while the order is prepared: that opens a book, holds
-nothing, and is the same however often it is asked for. Everything else that is sent goes out by the one path of all
-writes, as exactly one order.
+nothing, and is the same however often it is asked for. So it needs no intent of its own: whatever ends this process, a
+repeat finds the combo. It has an audit record before it goes out, and does not go out where none can be made.
+Everything else that is sent goes out by the one path of all writes, as exactly one order.
 """
 
 import logging
@@ -18,8 +19,10 @@ from pydantic_core import PydanticCustomError
 from cerberod.errors import BadVenueData, UpstreamError, VenueRefused
 from cerberod.rpc.call import Call, Services
 from cerberod.rpc.registry import Params, Result
+from cerberod.trading.auditing import record_step
 from cerberod.trading.guard import Guard
 from cerberod.trading.journal import Entry
+from cerberod.trading.methods import Trading
 from cerberod.trading.money import Amount, Quantity, plain
 from cerberod.trading.orders import Ending, Reason, WriteOutcome
 from cerberod.trading.placing import objection, write
@@ -169,7 +172,7 @@ async def place_combo_order(call: Call, params: PlaceComboOrder) -> Plan[ComboOu
     is closed, the price is off its tick or the margin is not there; of what only ends positions Deribit alone judges
     the margin. Where the combo is not there yet, `orders.check` tells the request that would make it, and nothing that
     only the combo can tell. An error names the `step` at which it came; no order has left then, and at most an empty
-    book was opened.
+    book was opened, which stands in the audit as a request of this call.
     """
     deribit = call.use(Deribit)
     key = deribit.account
@@ -192,6 +195,7 @@ async def place_combo_order(call: Call, params: PlaceComboOrder) -> Plan[ComboOu
             return denied(key, objection(stop))
         if call.method != _NAME:
             return Plan(VENUE, key, None, making.journal(currency=currency), client_order_id=label)
+        await record_step(call.use(Trading).recorder, call, params, "create_combo", making.journal(currency=currency))
         with _step("create_combo"):
             made = await _make(deribit, making, package, instruments)
         if isinstance(made, Reason):

@@ -2,6 +2,8 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -10,8 +12,14 @@ from pydantic import ValidationError
 from cerberod.errors import BadVenueData, UpstreamError
 from cerberod.ids import Environment
 from cerberod.rpc.call import Call, Services
+from cerberod.rpc.registry import Registry
 from cerberod.trading.guard import Guard, Scope, Stop, TradingState
-from cerberod.trading.orders import Outcome
+from cerberod.trading.journal import Entry
+from cerberod.trading.methods import Trading
+from cerberod.trading.orders import Outcome, WriteOutcome
+from cerberod.trading.recording import recording
+from cerberod.trading.records import open_records
+from cerberod.trading.resolving import Resolver
 from cerberod.trading.writes import Plan, Sent
 from cerberod.venues.deribit.client import Deribit
 from cerberod.venues.deribit.methods.combo_orders import (
@@ -20,8 +28,9 @@ from cerberod.venues.deribit.methods.combo_orders import (
     find_combo_order,
     place_combo_order,
 )
+from tests.support.clock import ManualClock
 from tests.support.deribit_venue import HANG_UP, Error, ScriptedVenue
-from tests.support.records import entry
+from tests.support.records import KEY, entry
 from tests.unit.venues.deribit.methods.test_orders import PRINCIPAL, calling, fields, params_of
 from tests.unit.venues.deribit.test_client import instrument
 from tests.unit.venues.deribit.test_finders import FUTURE_MS, PAST_MS, asking
@@ -75,14 +84,22 @@ SCRIPTS: dict[str, Any] = {
 }
 
 
+async def tell_nobody(entry: Entry, outcome: WriteOutcome) -> None:
+    """Push an outcome to no session: there is none here."""
+
+
 @asynccontextmanager
 async def trading(
     method: str = "deribit.place_combo_order", **scripts: Any
 ) -> AsyncIterator[tuple[ScriptedVenue, Call, Guard]]:
-    async with calling(**(SCRIPTS | scripts)) as (venue, call):
-        guard = Guard()
-        services = Services(Environment.TESTNET, [call.use(Deribit), guard])
-        yield venue, Call("r-1", method, PRINCIPAL, services), guard
+    clock, guard, registry = ManualClock(), Guard(), Registry()
+    with TemporaryDirectory() as folder:
+        records = open_records(Path(folder), Path(folder) / "audit.jsonl", KEY, "live", clock, 30)
+        async with recording(records, clock) as recorder, calling(**(SCRIPTS | scripts)) as (venue, call):
+            resolver = Resolver(recorder, registry, {}, tell_nobody)
+            known = Trading(recorder, resolver, guard, registry, clock)
+            services = Services(Environment.TESTNET, [call.use(Deribit), guard, known])
+            yield venue, Call("r-1", method, PRINCIPAL, services), guard
 
 
 async def prepared(call: Call, **asked: Any) -> Plan[ComboOutcome]:
