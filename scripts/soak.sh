@@ -4,6 +4,7 @@
 #
 #   bash scripts/soak.sh kills 200           bots trade, the daemon is killed 200 times; every order is accounted for
 #   bash scripts/soak.sh kills 200 --seed 7  the same with other chances
+#   bash scripts/soak.sh points              every write, killed at every point that it passes
 #   bash scripts/soak.sh schedules 1000      random schedules of bots, faults and restarts, in virtual time
 #   bash scripts/soak.sh restart 5           5 restarts with 100 sessions calling and 10 orders under way each
 set -euo pipefail
@@ -11,6 +12,7 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 case "${1:-} ${2:-}" in
 "kills "[1-9]*) set -- tests/faults/test_random_kills.py --kills "$2" "${@:3}" ;;
+"points "*) set -- -s tests/faults/test_kills.py --every-point "${@:2}" ;;
 "schedules "[1-9]*) set -- -s tests/faults/test_schedules.py --schedules "$2" "${@:3}" ;;
 "restart "[1-9]*)
     tests=()

@@ -21,6 +21,7 @@ settings.load_profile("suite")
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("cerberod")
     group.addoption("--kills", type=int, default=0, help="how often to kill a daemon whose bots trade; a few if 0")
+    group.addoption("--every-point", action="store_true", help="kill every write at every point; else at some, in turn")
     group.addoption("--schedules", type=int, default=0, help="how many random schedules to play; a few if 0")
     group.addoption("--load", type=int, default=1, help="how many times the suite's size load tests take")
     group.addoption("--seed", type=int, default=1, help="where chance begins in tests that take one")

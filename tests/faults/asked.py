@@ -42,6 +42,8 @@ class Recipe:
     prepare: Callable[[Client], Awaitable[Asked]]
     is_cancel: bool = False
     """A cancel does no harm twice: its repeat is sent again while its outcome is unknown."""
+    in_parts: bool = False
+    """It carries several writes, each with an intent of its own."""
 
 
 def new_intent() -> str:

@@ -7,7 +7,7 @@ venue received nothing, one intent has at most one effect, and an outcome that i
 """
 
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,8 +34,10 @@ from tests.support.link import Harm, linked
 from tests.support.simulator import SimulatorProcess
 
 WRITES = [method.name for method in methods() if method.effect is Effect.WRITE]
-RESOLVED_S = 20.0
+RESOLVED_S = 60.0
 """Longer than any outcome may stay unknown once the venue can tell."""
+IMPATIENT = {"LIMIT_WRITE_DEADLINE_S": "1", "LIMIT_READ_DEADLINE_S": "2"}
+"""Settings of a daemon that gives up soon: days on which nothing is answered would take long otherwise."""
 
 
 @dataclass(frozen=True)
@@ -144,13 +146,15 @@ class Tally:
 class Desk:
     """A daemon and the venues it trades on; tests are at one of them at a time."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self, folder: Path, *, module: str = "tests.support.impatient", settings: Mapping[str, str] = IMPATIENT
+    ) -> None:
         self.simulator = SimulatorProcess(folder / "simulator")
         self.at = "deribit"
         """The venue that tests are at."""
         self._venues = {name: BadDay(self.simulator, f"{name}_testnet") for name in TALKING}
-        settings = {**self.simulator.keys_of("TESTNET"), "LIMIT_WRITE_DEADLINE_S": "1", "LIMIT_READ_DEADLINE_S": "2"}
-        self.daemon = Daemon(folder / "daemon", "serve", settings=settings, module="tests.support.impatient")
+        settings = {**self.simulator.keys_of("TESTNET"), **settings}
+        self.daemon = Daemon(folder / "daemon", "serve", settings=settings, module=module)
         self.daemon.wait_ready()
         self.tally = Tally()
         self._loss_announced = False

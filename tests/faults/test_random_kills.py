@@ -20,8 +20,17 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
 from tests.support.client import raw_connection
-from tests.support.failpoints import WRITES, Point
-from tests.support.killed import Victim, Write, bot_of, require_harmless_repeat, require_true
+from tests.support.failpoints import Point
+from tests.support.killed import (
+    WRITES,
+    Victim,
+    Write,
+    bot_of,
+    let_time_pass,
+    require_harmless_repeat,
+    require_true,
+    require_whole_audit,
+)
 from tests.support.simulator import SimulatorProcess
 
 OUTSIDE = 0.2
@@ -118,9 +127,9 @@ class Kills:
         """Let one daemon die and the next one tell what had become of the last writes."""
         await self._trade_to_death()
         self.victim.require_journaled()
-        self.victim.let_time_pass()
+        let_time_pass(self.victim.daemon.state_dir)
         self.victim.restart()
-        await anyio.to_thread.run_sync(self.victim.require_whole_audit)
+        await anyio.to_thread.run_sync(require_whole_audit, self.victim.daemon.state_dir)
         await self._hold_answers_against_the_truth()
         for bot in self.bots:
             await self._come_back(bot)
@@ -130,7 +139,7 @@ class Kills:
         seeded = self.seeded
         point = seeded.choice(list(Point)) if seeded.random() >= OUTSIDE else None
         if point is not None:
-            self.victim.arm(point, seeded.choice(list(WRITES)), seeded.randint(1, 3))
+            self.victim.trap.arm(point, seeded.choice(list(WRITES)), seeded.randint(1, 3))
         self.figures["killed from outside" if point is None else f"killed at {point}"] += 1
         with anyio.fail_after(60):
             async with anyio.create_task_group() as group:
@@ -219,7 +228,7 @@ async def test_bots_that_come_back_after_any_kill_find_the_truth(
         await kills.once()
     await anyio.to_thread.run_sync(victim.daemon.stop)
     victim.restart(module="cerberod")
-    await anyio.to_thread.run_sync(victim.require_whole_audit)
+    await anyio.to_thread.run_sync(require_whole_audit, victim.daemon.state_dir)
     kills.require_all_audited()
     if asked:
         with capsys.disabled():

@@ -1,8 +1,9 @@
 """`python -m tests.support.failpoints serve …`: the whole daemon, which kills itself at a chosen point of a write.
 
 The real parts are wrapped where a write passes them; nothing of this is in the product. Which point is armed stands in
-the file that `FAILPOINT` names, as `POINT METHOD N`: the process dies, as by `kill -9`, when a write of this method is
-there for the nth time. Without the file it is the daemon as it is.
+the file that `FAILPOINT` names, as `POINT NAME N`: the process dies, as by `kill -9`, when a write with this intent, or
+of this method, is there for the nth time. Without the file it is the daemon as it is, except that it waits less between
+two looks at what it does not know, and at its start for what no venue can tell yet.
 """
 
 import os
@@ -16,17 +17,21 @@ from pathlib import Path
 from typing import Any
 
 import anyio.lowlevel
-import orjson
 from websockets.asyncio.client import ClientConnection
 
-from cerberod.audit.record import Anchor, AuditEvent, EventKind, FileSpan
+from cerberod.audit.record import Anchor, AuditEvent, EventKind
 from cerberod.audit.writer import AuditLog
 from cerberod.cli import main
 from cerberod.rpc.dispatch import Dispatcher
 from cerberod.rpc.envelope import Message, Request
 from cerberod.rpc.session import Session
+from cerberod.trading import resolving
 from cerberod.trading.journal import Begin, Change, Conclude, Journal
+from cerberod.trading.placing import Placing
 from cerberod.trading.writes import Sent
+from tests.support.impatient import LONGEST_S
+
+FIRST_ROUND_S = 2.0
 
 
 class Point(StrEnum):
@@ -54,22 +59,6 @@ class Point(StrEnum):
     """The reply is made and not sent."""
 
 
-WRITES = {
-    "deribit.place_order": ("private/buy", "private/sell"),
-    "deribit.edit_order": ("private/edit",),
-    "deribit.cancel_order": ("private/cancel",),
-    "deribit.cancel_all_orders": (
-        "private/cancel_all",
-        "private/cancel_all_by_currency",
-        "private/cancel_all_by_instrument",
-        "private/cancel_all_by_kind_or_type",
-    ),
-}
-"""Every write, and how it is called on the wire."""
-
-_WRITE_OF = {wire: method for method, wires in WRITES.items() for wire in wires}
-
-
 class Fuse:
     """Counts how often a point is reached, and ends the process at the one that is armed."""
 
@@ -78,21 +67,21 @@ class Fuse:
         self._lock = threading.Lock()
         self._reached = 0
 
-    def burns(self, point: Point, method: str | None) -> bool:
-        """Tell whether this is where the process is to end."""
+    def burns(self, point: Point, *names: str | None) -> bool:
+        """Tell whether this is where the process is to end; `names` are a write's method and intent."""
         try:
             at, of, times = self._file.read_text().split()
         except FileNotFoundError:
             return False
-        if (at, of) != (point, method):
+        if at != point or of not in names:
             return False
         with self._lock:
             self._reached += 1
             return self._reached == int(times)
 
-    def reached(self, point: Point, method: str | None) -> None:
+    def reached(self, point: Point, *names: str | None) -> None:
         """End the process here if that is what is armed."""
-        if self.burns(point, method):
+        if self.burns(point, *names):
             self.blow()
 
     def blow(self) -> None:
@@ -101,7 +90,10 @@ class Fuse:
         threading.Event().wait()  # the signal comes to whichever thread: this one goes no further
 
 
+_sending: ContextVar[tuple[str, str] | None] = ContextVar("sending", default=None)
+"""Method and intent of the write that this task is sending."""
 _going_out: ContextVar[bool] = ContextVar("going_out", default=False)
+"""Its next frame is the write itself."""
 
 
 def wrap_audit(fuse: Fuse) -> None:
@@ -114,8 +106,8 @@ def wrap_audit(fuse: Fuse) -> None:
         torn.on = False
         for event in events:
             if event.kind is EventKind.OUTCOME:
-                fuse.reached(Point.BEFORE_AUDIT, event.method)
-            if event.kind in kinds and fuse.burns(kinds[event.kind], event.method):
+                fuse.reached(Point.BEFORE_AUDIT, event.method, event.intent)
+            if event.kind in kinds and fuse.burns(kinds[event.kind], event.method, event.intent):
                 torn.on = True
         append(self, events)
 
@@ -134,48 +126,51 @@ def wrap_journal(fuse: Fuse) -> None:
     apply = Journal.apply
     begun = {Begin: (Point.BEFORE_JOURNAL, Point.AFTER_JOURNAL), Conclude: (Point.BEFORE_OUTCOME, Point.AFTER_OUTCOME)}
 
-    def method_of(journal: Journal, change: Change) -> str | None:
-        if isinstance(change, Begin):
-            return change.entry.method
-        entry = journal.find(change.key) if isinstance(change, Conclude) else None
-        return None if entry is None else entry.method
+    def names_of(journal: Journal, change: Begin | Conclude) -> tuple[str, ...]:
+        entry = change.entry if isinstance(change, Begin) else journal.find(change.key)
+        return () if entry is None else (entry.method, entry.intent)
 
-    def wrapped(
-        self: Journal, changes: Sequence[Change], anchor: Anchor | None = None, files: Sequence[FileSpan] = ()
-    ) -> list[bool]:
-        passed = [(begun[type(change)], method_of(self, change)) for change in changes if type(change) in begun]
-        for (before, _), method in passed:
-            fuse.reached(before, method)
-        done = apply(self, changes, anchor, files)
-        for (_, after), method in passed:
-            fuse.reached(after, method)
+    def wrapped(self: Journal, changes: Sequence[Change], *given: Any, **named: Any) -> list[bool]:
+        passed = [
+            (begun[type(change)], names_of(self, change)) for change in changes if isinstance(change, Begin | Conclude)
+        ]
+        for (before, _), names in passed:
+            fuse.reached(before, *names)
+        done = apply(self, changes, *given, **named)
+        for (_, after), names in passed:
+            fuse.reached(after, *names)
         return done
 
     Journal.apply = wrapped  # type: ignore[method-assign]  # the real method, with ends around it
 
 
-def wrap_socket(fuse: Fuse) -> None:
-    """Cut off before the first byte of a write, and when its last one has been handed to the kernel."""
-    mark, send = Sent.mark, ClientConnection.send
+def wrap_sending(fuse: Fuse) -> None:
+    """Cut off before the first byte of a write, and when the last one of a frame has been handed to the kernel."""
+    place, mark, send = Placing._send, Sent.mark, ClientConnection.send
+
+    async def wrapped_place(self: Placing, request: Any, *given: Any) -> Any:
+        _sending.set((request.call.method, request.intent))
+        try:
+            return await place(self, request, *given)
+        finally:
+            _sending.set(None)
 
     def wrapped_mark(self: Sent) -> None:
         mark(self)
+        fuse.reached(Point.BEFORE_SEND, *(_sending.get() or ()))
         _going_out.set(True)
 
     async def wrapped_send(self: ClientConnection, message: Any, *, text: bool | None = None) -> None:
-        if not _going_out.get():
-            await send(self, message, text=text)
-            return
+        goes_out = _going_out.get()
         _going_out.set(False)
-        method = _WRITE_OF.get(orjson.loads(message)["method"])
-        fuse.reached(Point.BEFORE_SEND, method)
         await send(self, message, text=text)
-        if fuse.burns(Point.AFTER_SEND, method):
+        if goes_out and fuse.burns(Point.AFTER_SEND, *(_sending.get() or ())):
             while self.transport.get_write_buffer_size():
                 await anyio.lowlevel.checkpoint()
             fuse.blow()
 
-    Sent.mark = wrapped_mark  # type: ignore[method-assign]  # the real method, which tells the socket's wrapper
+    Placing._send = wrapped_place  # type: ignore[assignment,method-assign]  # the real method, which tells whose mark it is
+    Sent.mark = wrapped_mark  # type: ignore[method-assign]  # the real method, with an end behind it
     ClientConnection.send = wrapped_send  # type: ignore[method-assign,assignment]  # of its overloads the one used
 
 
@@ -185,7 +180,8 @@ def wrap_dispatcher(fuse: Fuse) -> None:
 
     async def wrapped(self: Dispatcher, session: Session, message: Message) -> bytes | None:
         reply = await answer(self, session, message)
-        fuse.reached(Point.BEFORE_REPLY, message.method if isinstance(message, Request) else None)
+        if isinstance(message, Request):
+            fuse.reached(Point.BEFORE_REPLY, message.method, message.params.get("intent"))
         return reply
 
     Dispatcher.answer = wrapped  # type: ignore[method-assign]  # the real method, with an end behind it
@@ -193,6 +189,7 @@ def wrap_dispatcher(fuse: Fuse) -> None:
 
 if __name__ == "__main__":
     armed = Fuse(Path(os.environ["FAILPOINT"]))  # noqa: TID251 - a word to this entry point, not a setting
-    for wrap in (wrap_audit, wrap_journal, wrap_socket, wrap_dispatcher):
+    for wrap in (wrap_audit, wrap_journal, wrap_sending, wrap_dispatcher):
         wrap(armed)
+    resolving.EAGER_S, resolving.FIRST_ROUND_S = LONGEST_S, FIRST_ROUND_S
     sys.exit(main())

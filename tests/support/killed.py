@@ -25,17 +25,25 @@ from cerberod.audit.verify import verify
 from cerberod.clock import iso
 from cerberod.trading.journal import read_anchors
 from cerberod.trading.records import JOURNAL_FILE, KEY_FILE
-from tests.support.client import Client, connected, raw_connection
+from tests.support.client import ANSWER_S, Client, connected, raw_connection
 from tests.support.daemon import Daemon
-from tests.support.failpoints import WRITES, Point
+from tests.support.failpoints import Point
 from tests.support.simulator import TESTNET, SimulatorProcess
 
 START_BOUND_S = 10.0
 """P8: a start after any crash is ready within this time."""
 BOT = "night-owl"
-INSTRUMENT = "BTC-PERPETUAL"
 _PASSED_S = 40
 """More than it takes until a venue that has not done a write can no longer do it."""
+
+
+WRITES = {
+    "deribit.place_order": ("private/buy", "private/sell"),
+    "deribit.edit_order": ("private/edit",),
+    "deribit.cancel_order": ("private/cancel",),
+    "deribit.cancel_all_orders": ("private/cancel_all_by_instrument",),
+}
+"""What bots that trade until they are killed ask for, and how it is called on the wire."""
 
 
 @dataclass(slots=True)
@@ -75,9 +83,78 @@ class Row:
     outcome: str | None
 
 
-def resting(intent: str, price: str = "1000") -> dict[str, Any]:
-    """Return the params of an order that will not fill."""
-    return {"instrument_name": INSTRUMENT, "side": "buy", "amount": "10", "price": price, "intent": intent}
+class Trap:
+    """The file that tells a daemon of `tests.support.failpoints` where to die."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def arm(self, point: Point, name: str, times: int = 1) -> None:
+        """Let it die when a write with this intent, or of this method, is at this point for so many times."""
+        draft = self.file.with_suffix(".new")
+        draft.write_text(f"{point} {name} {times}")
+        draft.rename(self.file)
+
+    def disarm(self) -> None:
+        """Let it live."""
+        self.file.unlink(missing_ok=True)
+
+
+async def buried(daemon: Daemon) -> None:
+    """Wait until a daemon has died of a kill."""
+    code = await anyio.to_thread.run_sync(daemon.wait)
+    assert code == -signal.SIGKILL, f"exit code {code}\n{daemon.told()}"
+
+
+async def ask_and_die(daemon: Daemon, method: str, params: dict[str, Any], bot: str) -> None:
+    """Ask for a write that is the daemon's last; no answer to it must come."""
+    async with raw_connection(daemon, bot_tag=bot) as connection:
+        request = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+        await connection.send(orjson.dumps(request).decode())
+        with suppress(ConnectionClosed), anyio.fail_after(ANSWER_S):
+            raise AssertionError(f"answered: {await connection.recv()!r}")
+    await buried(daemon)
+
+
+def let_time_pass(state_dir: Path) -> None:
+    """Bring about what waiting would: the venue can no longer do what it has not done.
+
+    Nothing but the age of the open intents in the journal tells how long the daemon was dead.
+    """
+    journal = sqlite3.connect(state_dir / JOURNAL_FILE)
+    with journal:
+        open_intents = journal.execute("SELECT intent, begun_at, wire FROM intents WHERE outcome IS NULL").fetchall()
+        for intent, begun_at, encoded in open_intents:
+            earlier = datetime.fromisoformat(begun_at) - timedelta(seconds=_PASSED_S)
+            wire = orjson.loads(encoded)
+            for holder in (wire, wire.get("params", {})):
+                if "valid_until" in holder:
+                    holder["valid_until"] -= _PASSED_S * 1000
+            changed = (iso(earlier), orjson.dumps(wire), intent)
+            journal.execute("UPDATE intents SET begun_at = ?, wire = ? WHERE intent = ?", changed)
+    journal.close()
+
+
+def rows_of(state_dir: Path) -> dict[tuple[str, str], Row]:
+    """Return what the journal on disk holds, by bot tag and intent; read from a copy, to leave it as it is."""
+    with tempfile.TemporaryDirectory() as copy:
+        for name in (JOURNAL_FILE, f"{JOURNAL_FILE}-wal"):
+            with suppress(FileNotFoundError):
+                shutil.copy(state_dir / name, copy)
+        journal = sqlite3.connect(Path(copy) / JOURNAL_FILE)
+        try:
+            found = journal.execute("SELECT method, intent, bot_tag, client_order_id, outcome FROM intents")
+            return {(row[2], row[1]): Row(*row) for row in found}
+        finally:
+            journal.close()
+
+
+def require_whole_audit(state_dir: Path) -> None:
+    """P5: the audit verifies, and has all that the journal has seen."""
+    report = verify(
+        state_dir / "audit.jsonl", (state_dir / KEY_FILE).read_bytes(), read_anchors(state_dir / JOURNAL_FILE)
+    )
+    assert report.ok, report.text()
 
 
 class Victim:
@@ -85,41 +162,21 @@ class Victim:
 
     def __init__(self, folder: Path, simulator: SimulatorProcess) -> None:
         folder.mkdir(parents=True)
-        self._armed = folder / "armed"
+        self.trap = Trap(folder / "armed")
         self.simulator = simulator
         self.daemon = Daemon(
             folder / "daemon",
             "serve",
-            settings={**simulator.keys_of("TESTNET"), "FAILPOINT": str(self._armed)},
+            settings={**simulator.keys_of("TESTNET"), "FAILPOINT": str(self.trap.file)},
             module="tests.support.failpoints",
         )
         self.slowest_start_s = 0.0
         self.daemon.wait_ready()
 
-    def arm(self, point: Point, method: str, times: int = 1) -> None:
-        """Let the daemon die when a write of this method is at this point for so many times."""
-        draft = self._armed.with_suffix(".new")
-        draft.write_text(f"{point} {method} {times}")
-        draft.rename(self._armed)
-
-    def disarm(self) -> None:
-        """Let it live."""
-        self._armed.unlink(missing_ok=True)
-
-    async def ask_and_die(self, write: Write) -> None:
-        """Ask for a write that is the daemon's last; no answer to it must come."""
-        async with raw_connection(self.daemon, bot_tag=write.bot) as connection:
-            request = {"jsonrpc": "2.0", "id": 1, "method": write.method, "params": write.params}
-            await connection.send(orjson.dumps(request).decode())
-            with suppress(ConnectionClosed), anyio.fail_after(30):
-                raise AssertionError(f"answered: {await connection.recv()!r}")
-        await self.buried()
-
     async def buried(self) -> None:
         """Wait until the daemon has died of a kill, and disarm its successor."""
-        code = await anyio.to_thread.run_sync(self.daemon.wait)
-        assert code == -signal.SIGKILL, f"exit code {code}\n{self.daemon.told()}"
-        self.disarm()
+        await buried(self.daemon)
+        self.trap.disarm()
 
     def restart(self, *, module: str = "tests.support.failpoints") -> None:
         """Start again on what the dead one left, within the bound."""
@@ -130,39 +187,11 @@ class Victim:
         self.slowest_start_s = max(took, self.slowest_start_s)
         assert took < START_BOUND_S, f"ready after {took:.1f} s\n{self.daemon.told()}"
 
-    def let_time_pass(self) -> None:
-        """Bring about what waiting would: the venue can no longer do what it has not done.
-
-        Nothing but the age of the open intents in the journal tells how long the daemon was dead.
-        """
-        journal = sqlite3.connect(self.daemon.state_dir / JOURNAL_FILE)
-        with journal:
-            open_intents = journal.execute(
-                "SELECT intent, begun_at, wire FROM intents WHERE outcome IS NULL"
-            ).fetchall()
-            for intent, begun_at, encoded in open_intents:
-                earlier = datetime.fromisoformat(begun_at) - timedelta(seconds=_PASSED_S)
-                wire = orjson.loads(encoded)
-                if "valid_until" in wire["params"]:
-                    wire["params"]["valid_until"] -= _PASSED_S * 1000
-                changed = (iso(earlier), orjson.dumps(wire), intent)
-                journal.execute("UPDATE intents SET begun_at = ?, wire = ? WHERE intent = ?", changed)
-        journal.close()
-
     # -- what is written, and what is true -----------------------------------------------------------------------------
 
     def rows(self) -> dict[tuple[str, str], Row]:
-        """Return what the journal on disk holds, by bot tag and intent; read from a copy, to leave it as it is."""
-        with tempfile.TemporaryDirectory() as copy:
-            for name in (JOURNAL_FILE, f"{JOURNAL_FILE}-wal"):
-                with suppress(FileNotFoundError):
-                    shutil.copy(self.daemon.state_dir / name, copy)
-            journal = sqlite3.connect(Path(copy) / JOURNAL_FILE)
-            try:
-                found = journal.execute("SELECT method, intent, bot_tag, client_order_id, outcome FROM intents")
-                return {(row[2], row[1]): Row(*row) for row in found}
-            finally:
-                journal.close()
+        """Return what the journal on disk holds, by bot tag and intent."""
+        return rows_of(self.daemon.state_dir)
 
     def orders(self) -> dict[str, dict[str, Any]]:
         """Return every order of the venue by its id."""
@@ -179,14 +208,6 @@ class Victim:
         held = {row.label for row in self.rows().values()}
         assert not set(labels) - held, "orders at the venue that no intent accounts for"
         assert len(labels) == len(set(labels)), "two orders of one intent"
-
-    def require_whole_audit(self) -> None:
-        """P5: the audit verifies, and has all that the journal has seen."""
-        state = self.daemon.state_dir
-        key = (state / KEY_FILE).read_bytes()
-        anchors = read_anchors(state / JOURNAL_FILE)
-        report = verify(state / "audit.jsonl", key, anchors)
-        assert report.ok, report.text()
 
 
 @asynccontextmanager
