@@ -4,7 +4,7 @@ Pure. Nothing is ever adjusted: a value off the grid is denied with the nearest 
 knows (margin, price bands, limits of the account) is left to the venue.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 from cerberod.trading.money import nearest_multiple, plain
@@ -81,6 +81,29 @@ def in_another_unit(field: str, price: Decimal, instrument: Instrument) -> Itera
         return
     rule = f"in {instrument.base_currency} and below {plain(most)}, as {why}; a price in USD takes `advanced` `usd`"
     yield Reason(field=field, rule=rule)
+
+
+def beyond_its_legs(field: str, price: Decimal, legs: Sequence[tuple[Instrument, int]]) -> Iterator[Reason]:
+    """Yield the reason why no package of these legs, each with its signed ratio, can be worth such a price.
+
+    A price in USD, or with the wrong sign, would not rest: the venue moves it to the edge of its band, where it fills.
+    """
+    most = {"call": _MOST_OF_A_CALL, "put": _MOST_OF_A_PUT}
+    coin = legs[0][0].base_currency
+    if any(each.option_type not in most or each.quote_currency != each.base_currency for each, _ in legs):
+        return
+    worth = [(ratio, most[each.option_type or ""]) for each, ratio in legs]
+    bought = sum((ratio * limit for ratio, limit in worth if ratio > 0), Decimal(0))
+    sold = sum((-ratio * limit for ratio, limit in worth if ratio < 0), Decimal(0))
+    if price > 0 and not bought:
+        yield Reason(field=field, rule="zero or less where every leg is sold: below zero is what you get")
+    elif price < 0 and not sold:
+        yield Reason(field=field, rule="zero or more where every leg is bought: above zero is what you pay")
+    elif not -sold <= price <= bought:
+        rule = (
+            f"in {coin}, from {plain(-sold)} to {plain(bought)}: no call is worth more than 1 and no put more than 10"
+        )
+        yield Reason(field=field, rule=rule)
 
 
 def wrong_amount(field: str, amount: Decimal, instrument: Instrument) -> Iterator[Reason]:

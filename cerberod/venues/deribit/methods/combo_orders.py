@@ -169,10 +169,10 @@ async def place_combo_order(call: Call, params: PlaceComboOrder) -> Plan[ComboOu
     Deribit's combo of the legs is found, or made where there is none. It may have all signs the other way round: then
     side and price are turned, and everything told here is in your sense again. Denied, with the nearest price that
     would pass, when a leg cannot be traded, the legs are not of one underlying, Deribit has no such package, its book
-    is closed, the price is off its tick or the margin is not there; of what only ends positions Deribit alone judges
-    the margin. Where the combo is not there yet, `orders.check` tells the request that would make it, and nothing that
-    only the combo can tell. An error names the `step` at which it came; no order has left then, and at most an empty
-    book was opened, which stands in the audit as a request of this call.
+    is closed, the price is off its tick or nothing that such options can be worth, or the margin is not there; of what
+    only ends positions Deribit alone judges the margin. Where the combo is not there yet, `orders.check` tells the
+    request that would make it, and nothing that only the combo can tell. An error names the `step` at which it came; no
+    order has left then, and at most an empty book was opened, which stands in the audit as a request of this call.
     """
     deribit = call.use(Deribit)
     key = deribit.account
@@ -183,6 +183,9 @@ async def place_combo_order(call: Call, params: PlaceComboOrder) -> Plan[ComboOu
     if reasons:
         return denied(key, *reasons)
     package = package_of([(leg.instrument_name, leg.side, leg.amount) for leg in params.legs])
+    sized = [(each, package.ratios[each.instrument_name]) for each in instruments]
+    if reasons := list(rules.beyond_its_legs("price", params.price, sized)):
+        return denied(key, *reasons)
     currency = instruments[0].currency
     label = label_of(order_key_of(call, params, key))
     making = _making(params)
