@@ -222,14 +222,14 @@ async def final_outcome(client: Client, write: Write) -> dict[str, Any]:
 
     A mass cancel may stay open for good: when what was open before it could not be read, no venue can tell later.
     """
-    patience_s = 2 if write.method == "deribit.cancel_all_orders" else 30
-    told: dict[str, Any] = {}
-    with anyio.move_on_after(patience_s):
-        while True:
-            told = await client.call("orders.get_outcome", {"intent": write.intent})
-            if told["resolved"] or not told["known"]:
-                return told
-            await anyio.sleep(0.05)
+    give_up_at = anyio.current_time() + (2 if write.method == "deribit.cancel_all_orders" else ANSWER_S)
+    while True:
+        told = await client.call("orders.get_outcome", {"intent": write.intent})
+        if told["resolved"] or not told["known"]:
+            return told
+        if anyio.current_time() > give_up_at:
+            break
+        await anyio.sleep(0.05)
     assert write.method == "deribit.cancel_all_orders", f"still not known: {told}"
     return told
 
