@@ -1,6 +1,5 @@
 """The fault plan on the simulated Bybit: every verb over HTTP, and what the venue did meanwhile."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
@@ -8,26 +7,13 @@ import anyio
 import orjson
 import pytest
 
-from cerberod.simulator import SimulatorConfig, run_simulator
-from tests.contract.raw_bybit import Json, RawBybit, connected
-from tests.support.clock import ManualClock
+from tests.contract.raw_bybit import Json, RawBybit
 
 CREATE = "/v5/order/create"
 ORDER: Json = {"category": "linear", "symbol": "BTCUSDT", "side": "Buy", "orderType": "Limit"} | {
     "qty": "0.01",
     "price": "50000",
 }
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-async def bybit(clock: ManualClock) -> AsyncIterator[RawBybit]:
-    async with run_simulator(SimulatorConfig(), clock) as simulator, connected(simulator, clock) as client:
-        yield client
 
 
 async def control(bybit: RawBybit, method: str, path: str, /, **body: Any) -> Json:

@@ -1,6 +1,5 @@
 """What the simulated Bybit tells the public: four categories that agree with one another and with the shared market."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
@@ -13,17 +12,6 @@ from tests.contract.raw_bybit import Json, RawBybit, connected
 from tests.support.clock import ManualClock
 
 DAY_MS = 86_400_000
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-async def bybit(clock: ManualClock) -> AsyncIterator[RawBybit]:
-    async with run_simulator(SimulatorConfig(), clock) as simulator, connected(simulator, clock) as client:
-        yield client
 
 
 async def rows(bybit: RawBybit, path: str, **params: Any) -> list[Any]:

@@ -1,30 +1,16 @@
 """Orders on the simulated Bybit: an acknowledgement is not a fill, and what was accepted may still end badly."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from cerberod.simulator import SimulatorConfig, run_simulator
-from tests.contract.raw_bybit import Json, RawBybit, connected
-from tests.support.clock import ManualClock
+from tests.contract.raw_bybit import Json, RawBybit
 
 CREATE, AMEND, CANCEL, CANCEL_ALL = (f"/v5/order/{what}" for what in ("create", "amend", "cancel", "cancel-all"))
 REALTIME, HISTORY, EXECUTIONS = "/v5/order/realtime", "/v5/order/history", "/v5/execution/list"
 PERP: Json = {"category": "linear", "symbol": "BTCUSDT"}
 BUY: Json = PERP | {"side": "Buy", "orderType": "Limit", "qty": "0.01", "price": "50000"}
 SPOT: Json = {"category": "spot", "symbol": "BTCUSDT"}
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-async def bybit(clock: ManualClock) -> AsyncIterator[RawBybit]:
-    async with run_simulator(SimulatorConfig(), clock) as simulator, connected(simulator, clock) as client:
-        yield client
 
 
 async def touch(bybit: RawBybit, category: str = "linear", symbol: str = "BTCUSDT") -> tuple[str, str]:

@@ -1,12 +1,8 @@
 """Positions, money and batches on the simulated Bybit."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 
-from cerberod.simulator import SimulatorConfig, run_simulator
-from tests.contract.raw_bybit import Json, RawBybit, connected
-from tests.support.clock import ManualClock
+from tests.contract.raw_bybit import Json, RawBybit
 
 POSITIONS, LEVERAGE, MODE, STOP, CLOSED = (
     f"/v5/position/{what}" for what in ("list", "set-leverage", "switch-mode", "trading-stop", "closed-pnl")
@@ -16,17 +12,6 @@ CREATE_BATCH, AMEND_BATCH, CANCEL_BATCH = (f"/v5/order/{what}-batch" for what in
 PERP: Json = {"category": "linear", "symbol": "BTCUSDT"}
 MARKET: Json = PERP | {"orderType": "Market", "qty": "0.01"}
 LIMIT: Json = {"symbol": "BTCUSDT", "side": "Buy", "orderType": "Limit", "qty": "0.01", "price": "50000"}
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-async def bybit(clock: ManualClock) -> AsyncIterator[RawBybit]:
-    async with run_simulator(SimulatorConfig(), clock) as simulator, connected(simulator, clock) as client:
-        yield client
 
 
 async def command(bybit: RawBybit, what: str, **body: object) -> None:

@@ -5,16 +5,13 @@ what another answer of the same kind, in the documents or recorded later, tells 
 listed here with the reason, nowhere else.
 """
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
-from cerberod.simulator import SimulatorConfig, run_simulator
-from tests.contract.raw_bybit import Json, RawBybit, connected
-from tests.support.clock import ManualClock
+from tests.contract.raw_bybit import Json, RawBybit
 
 pytestmark = pytest.mark.recorded
 
@@ -36,17 +33,6 @@ LEFT_OUT = {
     "/v5/order/realtime": {"rpiTakerAccess", "rpiMatchedQty"},  # of retail price improvement, which is not simulated
     "/v5/user/query-api": {"permissions", "ips"},  # told, but the lists are this key's own
 }
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-async def bybit(clock: ManualClock) -> AsyncIterator[RawBybit]:
-    async with run_simulator(SimulatorConfig(), clock) as simulator, connected(simulator, clock) as client:
-        yield client
 
 
 def load(recorded: Path, name: str) -> Any:

@@ -1,7 +1,6 @@
 """The simulated Bybit's door: signatures over the bytes received, the window of time, limits, statuses, envelopes."""
 
 import socket
-from collections.abc import AsyncIterator
 from urllib.parse import quote
 
 import orjson
@@ -22,17 +21,6 @@ ORDER = {
     "qty": "0.01",
     "price": "50000",
 }
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-async def bybit(clock: ManualClock) -> AsyncIterator[RawBybit]:
-    async with run_simulator(SimulatorConfig(), clock) as simulator, connected(simulator, clock) as client:
-        yield client
 
 
 @pytest.mark.parametrize(

@@ -34,13 +34,6 @@ async def simulator(tmp_path: Path) -> AsyncIterator[Simulator]:
         yield running
 
 
-@pytest.fixture
-async def raw(simulator: Simulator) -> AsyncIterator[RawDeribit]:
-    async with connected(simulator.urls["deribit_testnet"]) as client:
-        await client.log_in(simulator.credentials["deribit_testnet"])
-        yield client
-
-
 async def move(simulator: Simulator, **body: Any) -> None:
     async with (
         aiohttp.ClientSession() as http,
@@ -49,25 +42,25 @@ async def move(simulator: Simulator, **body: Any) -> None:
         assert answer.status == 200
 
 
-async def summary(raw: RawDeribit) -> list[Json]:
-    rows: list[Json] = await raw.result("public/get_book_summary_by_currency", currency="BTC", kind="option")
+async def summary(trader: RawDeribit) -> list[Json]:
+    rows: list[Json] = await trader.result("public/get_book_summary_by_currency", currency="BTC", kind="option")
     return rows
 
 
-async def test_rows_are_served_unchanged_and_in_order(raw: RawDeribit) -> None:
-    assert await summary(raw) == ROWS
-    assert await raw.result("public/get_book_summary_by_instrument", instrument_name=PUT) == [ROWS[2]]
+async def test_rows_are_served_unchanged_and_in_order(trader: RawDeribit) -> None:
+    assert await summary(trader) == ROWS
+    assert await trader.result("public/get_book_summary_by_instrument", instrument_name=PUT) == [ROWS[2]]
 
 
-async def test_everything_else_derives_from_the_rows(raw: RawDeribit) -> None:
-    assert await raw.result("public/get_time") == TIME_MS
-    listed = await raw.result("public/get_instruments", currency="BTC", kind="option")
+async def test_everything_else_derives_from_the_rows(trader: RawDeribit) -> None:
+    assert await trader.result("public/get_time") == TIME_MS
+    listed = await trader.result("public/get_instruments", currency="BTC", kind="option")
     assert [i["instrument_name"] for i in listed] == [FAR, CALL, PUT]
     assert (listed[1]["strike"], listed[1]["option_type"]) == (80_000.0, "call")
-    expirations = await raw.result("public/get_expirations", currency="BTC", kind="any")
+    expirations = await trader.result("public/get_expirations", currency="BTC", kind="any")
     assert expirations["btc"] == {"option": ["25SEP26", "25DEC26"], "future": ["25SEP26", "25DEC26", "PERPETUAL"]}
-    assert (await raw.result("public/get_index_price", index_name="btc_usd"))["index_price"] == 78_617.31
-    ticker = await raw.result("public/ticker", instrument_name=CALL)
+    assert (await trader.result("public/get_index_price", index_name="btc_usd"))["index_price"] == 78_617.31
+    ticker = await trader.result("public/ticker", instrument_name=CALL)
     assert ticker["mark_price"] == 0.044
     assert ticker["greeks"] == {
         "delta": pytest.approx(0.481354, abs=2e-5),
@@ -80,36 +73,36 @@ async def test_everything_else_derives_from_the_rows(raw: RawDeribit) -> None:
     assert (ticker["best_bid_price"], ticker["best_ask_price"]) == (0.043, 0.045)
     assert ticker["bid_iv"] < 41.21 < ticker["ask_iv"]
     assert ticker["open_interest"] == 653.0
-    far = await raw.result("public/get_order_book", instrument_name=FAR, depth=5)
+    far = await trader.result("public/get_order_book", instrument_name=FAR, depth=5)
     assert far["bids"] == []
     assert far["asks"][0][0] == far["best_ask_price"] == 0.0002
     assert (far["best_bid_price"], far["bid_iv"]) == (0.0, 0.0)
-    future = await raw.result("public/ticker", instrument_name="BTC-25SEP26")
+    future = await trader.result("public/ticker", instrument_name="BTC-25SEP26")
     assert future["mark_price"] == 78_899.98
 
 
-async def test_the_other_coin_comes_from_the_model_at_the_same_moment(raw: RawDeribit) -> None:
-    rows = await raw.result("public/get_book_summary_by_currency", currency="ETH", kind="option")
+async def test_the_other_coin_comes_from_the_model_at_the_same_moment(trader: RawDeribit) -> None:
+    rows = await trader.result("public/get_book_summary_by_currency", currency="ETH", kind="option")
     assert len(rows) > 500
     assert {r["creation_timestamp"] for r in rows} == {TIME_MS}
 
 
-async def test_orders_trade_against_the_recorded_quotes(raw: RawDeribit) -> None:
-    resting = (await raw.result("private/buy", instrument_name=CALL, amount=0.1, price=0.0435))["order"]
+async def test_orders_trade_against_the_recorded_quotes(trader: RawDeribit) -> None:
+    resting = (await trader.result("private/buy", instrument_name=CALL, amount=0.1, price=0.0435))["order"]
     assert (resting["order_state"], resting["creation_timestamp"]) == ("open", TIME_MS)
-    book = await raw.result("public/get_order_book", instrument_name=CALL, depth=5)
+    book = await trader.result("public/get_order_book", instrument_name=CALL, depth=5)
     assert book["bids"][:2] == [[0.0435, 0.1], [0.043, book["bids"][1][1]]]
-    edited = await raw.result("private/edit", order_id=resting["order_id"], amount=0.2, price=0.045)
+    edited = await trader.result("private/edit", order_id=resting["order_id"], amount=0.2, price=0.045)
     assert edited["order"]["order_state"] == "filled"
     assert [t["price"] for t in edited["trades"]] == [0.045]
-    second = (await raw.result("private/sell", instrument_name=CALL, amount=0.1, price=0.05))["order"]
-    assert (await raw.result("private/cancel", order_id=second["order_id"]))["order_state"] == "cancelled"
-    assert await summary(raw) == ROWS  # what was recorded stays what was recorded
+    second = (await trader.result("private/sell", instrument_name=CALL, amount=0.1, price=0.05))["order"]
+    assert (await trader.result("private/cancel", order_id=second["order_id"]))["order_state"] == "cancelled"
+    assert await summary(trader) == ROWS  # what was recorded stays what was recorded
 
 
-async def test_a_moved_market_revalues_the_chain_coherently(simulator: Simulator, raw: RawDeribit) -> None:
+async def test_a_moved_market_revalues_the_chain_coherently(simulator: Simulator, trader: RawDeribit) -> None:
     await move(simulator, asset="BTC", factor=1.1)
-    rows = {r["instrument_name"]: r for r in await summary(raw)}
+    rows = {r["instrument_name"]: r for r in await summary(trader)}
     assert list(rows) == [FAR, CALL, PUT]
     call, put = rows[CALL], rows[PUT]
     assert call["underlying_price"] == pytest.approx(78_899.98 * 1.1, abs=0.05)
@@ -120,14 +113,14 @@ async def test_a_moved_market_revalues_the_chain_coherently(simulator: Simulator
     assert set(call) == set(ROWS[1])
 
 
-async def test_time_moved_on_takes_value_off(simulator: Simulator, raw: RawDeribit) -> None:
+async def test_time_moved_on_takes_value_off(simulator: Simulator, trader: RawDeribit) -> None:
     await move(simulator, advance_s=86_400)
-    rows = {r["instrument_name"]: r for r in await summary(raw)}
+    rows = {r["instrument_name"]: r for r in await summary(trader)}
     assert {r["creation_timestamp"] for r in rows.values()} == {TIME_MS + 86_400_000}
-    ticker = await raw.result("public/ticker", instrument_name=FAR)
+    ticker = await trader.result("public/ticker", instrument_name=FAR)
     assert ticker["timestamp"] == TIME_MS + 86_400_000
     await move(simulator, run=True)
-    assert await raw.result("public/get_time") == TIME_MS + 86_400_000  # the clock of this test stands still
+    assert await trader.result("public/get_time") == TIME_MS + 86_400_000  # the clock of this test stands still
 
 
 @pytest.mark.parametrize(
@@ -158,33 +151,33 @@ async def test_two_chains_stand_together(tmp_path: Path) -> None:
     chains = (write_chain(tmp_path, ROWS), write_chain(tmp_path, [eth], "eth.json"))
     async with (
         run_simulator(SimulatorConfig(chains=chains), ManualClock()) as simulator,
-        connected(simulator.urls["deribit_live"]) as raw,
+        connected(simulator.urls["deribit_live"]) as trader,
     ):
-        assert await summary(raw) == ROWS
-        assert await raw.result("public/get_book_summary_by_currency", currency="ETH", kind="option") == [eth]
-        assert await raw.result("public/get_time") == TIME_MS + 7
+        assert await summary(trader) == ROWS
+        assert await trader.result("public/get_book_summary_by_currency", currency="ETH", kind="option") == [eth]
+        assert await trader.result("public/get_time") == TIME_MS + 7
 
 
-async def test_a_recording_sets_the_level_of_the_volatility_index(raw: RawDeribit) -> None:
+async def test_a_recording_sets_the_level_of_the_volatility_index(trader: RawDeribit) -> None:
     window = {"start_timestamp": TIME_MS - 60_000, "end_timestamp": TIME_MS, "resolution": "60"}
-    data = (await raw.result("public/get_volatility_index_data", currency="BTC", **window))["data"]
+    data = (await trader.result("public/get_volatility_index_data", currency="BTC", **window))["data"]
     # At the money in 30 days: the 25SEP26 strikes tell 41.21.
     assert data[-1][4] == pytest.approx(1.03 * 41.21, rel=0.03)
 
 
-async def test_other_kinds_beside_a_recording(raw: RawDeribit) -> None:
-    spread = next(n for n in await raw.result("public/get_combo_ids", currency="BTC") if n.endswith("25SEP26_PERP"))
-    assert (await raw.result("public/ticker", instrument_name=spread))["best_bid_price"] > 0
-    straddle = await raw.result(
+async def test_other_kinds_beside_a_recording(trader: RawDeribit) -> None:
+    spread = next(n for n in await trader.result("public/get_combo_ids", currency="BTC") if n.endswith("25SEP26_PERP"))
+    assert (await trader.result("public/ticker", instrument_name=spread))["best_bid_price"] > 0
+    straddle = await trader.result(
         "private/create_combo",
         trades=[
             {"instrument_name": CALL, "amount": 1, "direction": "buy"},
             {"instrument_name": PUT, "amount": 1, "direction": "buy"},
         ],
     )
-    rows = await raw.result("public/get_book_summary_by_instrument", instrument_name=straddle["id"])
+    rows = await trader.result("public/get_book_summary_by_instrument", instrument_name=straddle["id"])
     assert rows[0]["mark_price"] == pytest.approx(ROWS[1]["mark_price"] + ROWS[2]["mark_price"], abs=1e-8)
-    linear = await raw.result("public/get_book_summary_by_currency", currency="USDC", kind="option")
+    linear = await trader.result("public/get_book_summary_by_currency", currency="USDC", kind="option")
     assert {row["base_currency"] for row in linear} == {"BTC", "ETH", "SOL", "XRP"}
-    trades = await raw.result("public/get_last_trades_by_currency", currency="BTC", kind="option")
+    trades = await trader.result("public/get_last_trades_by_currency", currency="BTC", kind="option")
     assert trades == {"trades": [], "has_more": False}

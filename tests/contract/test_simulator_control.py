@@ -6,28 +6,14 @@ from typing import Any
 import aiohttp
 import pytest
 
-from cerberod.simulator import Simulator, SimulatorConfig, run_simulator
-from tests.contract.raw_deribit import Json, RawDeribit, connected
-from tests.support.clock import ManualClock
-
-
-@pytest.fixture
-async def simulator() -> AsyncIterator[Simulator]:
-    async with run_simulator(SimulatorConfig(), ManualClock()) as running:
-        yield running
+from cerberod.simulator import Simulator
+from tests.contract.raw_deribit import Json, RawDeribit
 
 
 @pytest.fixture
 async def http() -> AsyncIterator[aiohttp.ClientSession]:
     async with aiohttp.ClientSession() as session:
         yield session
-
-
-@pytest.fixture
-async def raw(simulator: Simulator) -> AsyncIterator[RawDeribit]:
-    async with connected(simulator.urls["deribit_testnet"]) as client:
-        await client.log_in(simulator.credentials["deribit_testnet"])
-        yield client
 
 
 async def ask(http: aiohttp.ClientSession, url: str, expect: int = 200) -> Json:
@@ -45,11 +31,11 @@ async def post(http: aiohttp.ClientSession, url: str, expect: int = 200, **body:
 
 
 async def test_received_counts_every_request_even_refused_ones(
-    simulator: Simulator, http: aiohttp.ClientSession, raw: RawDeribit
+    simulator: Simulator, http: aiohttp.ClientSession, trader: RawDeribit
 ) -> None:
     order = {"instrument_name": "BTC-PERPETUAL", "amount": 10, "price": 50_000, "label": "one"}
-    await raw.result("private/buy", **order)
-    await raw.error("private/buy", **(order | {"price": 50_000.1}))
+    await trader.result("private/buy", **order)
+    await trader.error("private/buy", **(order | {"price": 50_000.1}))
     url = simulator.urls["control"] + "/received?method=private/buy"
     seen = await ask(http, url)
     assert seen["deribit_testnet"]["count"] == 2
@@ -62,24 +48,24 @@ async def test_received_counts_every_request_even_refused_ones(
 
 
 async def test_orders_tells_everything_the_venue_holds(
-    simulator: Simulator, http: aiohttp.ClientSession, raw: RawDeribit
+    simulator: Simulator, http: aiohttp.ClientSession, trader: RawDeribit
 ) -> None:
-    placed = await raw.result("private/buy", instrument_name="BTC-PERPETUAL", amount=10, type="market")
+    placed = await trader.result("private/buy", instrument_name="BTC-PERPETUAL", amount=10, type="market")
     known = await ask(http, simulator.urls["control"] + "/orders?environment=deribit_testnet")
     assert known == {"deribit_testnet": {"orders": [placed["order"]], "trades": placed["trades"]}}
 
 
 async def test_the_market_moves_by_factor_and_time(
-    simulator: Simulator, http: aiohttp.ClientSession, raw: RawDeribit
+    simulator: Simulator, http: aiohttp.ClientSession, trader: RawDeribit
 ) -> None:
     control = simulator.urls["control"]
     before = (await ask(http, control + "/state"))["index_prices"]
     moved = await post(http, control + "/market", asset="BTC", factor=1.1)
     assert moved["index_prices"]["BTC"] == pytest.approx(before["BTC"] * 1.1, abs=0.02)
     assert moved["index_prices"]["ETH"] == before["ETH"]
-    first = await raw.result("public/get_time")
+    first = await trader.result("public/get_time")
     await post(http, control + "/market", advance_s=3_600)
-    assert await raw.result("public/get_time") == first + 3_600_000
+    assert await trader.result("public/get_time") == first + 3_600_000
 
 
 async def test_all_moves_together_are_bounded(simulator: Simulator, http: aiohttp.ClientSession) -> None:
@@ -90,20 +76,22 @@ async def test_all_moves_together_are_bounded(simulator: Simulator, http: aiohtt
     await post(http, url, asset="ETH", factor=0.02)
 
 
-async def test_drop_cuts_the_sockets_now(simulator: Simulator, http: aiohttp.ClientSession, raw: RawDeribit) -> None:
+async def test_drop_cuts_the_sockets_now(simulator: Simulator, http: aiohttp.ClientSession, trader: RawDeribit) -> None:
     control = simulator.urls["control"]
     connections = {"deribit_testnet": 1, "deribit_live": 0, "bybit_testnet": 0, "bybit_live": 0}
     assert (await ask(http, control + "/state"))["connections"] == connections
     assert await post(http, control + "/drop", environment="deribit_live") == {"dropped": 0}
     assert await post(http, control + "/drop", environment="deribit_testnet") == {"dropped": 1}
-    message = await raw.socket.receive(timeout=10)
+    message = await trader.socket.receive(timeout=10)
     assert message.type in (aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR)
 
 
-async def test_reset_starts_the_world_again(simulator: Simulator, http: aiohttp.ClientSession, raw: RawDeribit) -> None:
+async def test_reset_starts_the_world_again(
+    simulator: Simulator, http: aiohttp.ClientSession, trader: RawDeribit
+) -> None:
     control = simulator.urls["control"]
     before = await ask(http, control + "/state")
-    await raw.result("private/buy", instrument_name="BTC-PERPETUAL", amount=10, type="market")
+    await trader.result("private/buy", instrument_name="BTC-PERPETUAL", amount=10, type="market")
     await post(http, control + "/market", factor=2, advance_s=60)
     await post(http, control + "/reset")
     assert await ask(http, control + "/orders?environment=deribit_testnet") == {
@@ -111,9 +99,9 @@ async def test_reset_starts_the_world_again(simulator: Simulator, http: aiohttp.
     }
     assert (await ask(http, control + "/received"))["deribit_testnet"]["count"] == 0
     assert await ask(http, control + "/state") == before
-    assert (await raw.error("private/get_open_orders"))["code"] == 13009
-    await raw.log_in(simulator.credentials["deribit_testnet"])
-    assert (await raw.result("private/get_account_summary", currency="BTC"))["equity"] == 10.0
+    assert (await trader.error("private/get_open_orders"))["code"] == 13009
+    await trader.log_in(simulator.credentials["deribit_testnet"])
+    assert (await trader.result("private/get_account_summary", currency="BTC"))["equity"] == 10.0
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ import asyncio
 import hashlib
 import hmac
 import socket
-from collections.abc import AsyncIterator
 
 import aiohttp
 import anyio
@@ -15,23 +14,6 @@ from cerberod.simulator import Simulator, SimulatorConfig, run_simulator
 from cerberod.simulator.deribit.auth import sign
 from tests.contract.raw_deribit import Json, RawDeribit, connected
 from tests.support.clock import ManualClock
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-async def simulator(clock: ManualClock) -> AsyncIterator[Simulator]:
-    async with run_simulator(SimulatorConfig(), clock) as running:
-        yield running
-
-
-@pytest.fixture
-async def raw(simulator: Simulator) -> AsyncIterator[RawDeribit]:
-    async with connected(simulator.urls["deribit_testnet"]) as client:
-        yield client
 
 
 def signed(simulator: Simulator, stamp: int, nonce: str = "n", data: str = "", secret: str | None = None) -> Json:

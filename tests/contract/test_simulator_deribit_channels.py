@@ -1,6 +1,5 @@
 """The simulated Deribit's channels: what may be subscribed, what is said, and how a book is chained."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -8,23 +7,10 @@ import aiohttp
 import orjson
 import pytest
 
-from cerberod.simulator import Simulator, SimulatorConfig, run_simulator
-from tests.contract.raw_deribit import Json, RawDeribit, connected
-from tests.support.clock import ManualClock
+from cerberod.simulator import Simulator
+from tests.contract.raw_deribit import Json, RawDeribit
 
 PERPETUAL = "BTC-PERPETUAL"
-
-
-@pytest.fixture
-async def simulator() -> AsyncIterator[Simulator]:
-    async with run_simulator(SimulatorConfig(), ManualClock()) as running:
-        yield running
-
-
-@pytest.fixture
-async def raw(simulator: Simulator) -> AsyncIterator[RawDeribit]:
-    async with connected(simulator.urls["deribit_testnet"]) as client:
-        yield client
 
 
 async def move(simulator: Simulator, **body: Any) -> None:

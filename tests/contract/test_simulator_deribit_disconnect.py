@@ -1,19 +1,10 @@
 """Cancel on disconnect on the simulated Deribit: whose orders go when a connection ends, and when they stay."""
 
-from collections.abc import AsyncIterator
-
 import aiohttp
 import anyio
-import pytest
 
 from tests.contract.raw_deribit import RawDeribit, connected
-from tests.support.trading_day import HERE, PERPETUAL, TradingDay, trading_day
-
-
-@pytest.fixture
-async def day() -> AsyncIterator[TradingDay]:
-    async with trading_day() as running:
-        yield running
+from tests.support.trading_day import HERE, PERPETUAL, TradingDay
 
 
 async def rest(raw: RawDeribit, label: str) -> None:

@@ -1,32 +1,16 @@
 """The simulated Deribit's past: page limits and continuations as the venue has them, all telling of one market."""
 
-from collections.abc import AsyncIterator
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
-from cerberod.simulator import SimulatorConfig, run_simulator
-from tests.contract.raw_deribit import Json, RawDeribit, connected
+from tests.contract.raw_deribit import Json, RawDeribit
 from tests.support.clock import ManualClock
 
 MINUTE_MS = 60_000
 HOUR_MS = 3_600_000
 DAY_MS = 86_400_000
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-async def raw(clock: ManualClock) -> AsyncIterator[RawDeribit]:
-    async with (
-        run_simulator(SimulatorConfig(), clock) as simulator,
-        connected(simulator.urls["deribit_testnet"]) as client,
-    ):
-        yield client
 
 
 # The volatility index

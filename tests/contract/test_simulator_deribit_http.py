@@ -9,20 +9,9 @@ import aiohttp
 import orjson
 import pytest
 
-from cerberod.simulator import Simulator, SimulatorConfig, run_simulator
+from cerberod.simulator import Simulator
 from tests.contract.raw_deribit import Json
 from tests.support.clock import ManualClock
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-async def simulator(clock: ManualClock) -> AsyncIterator[Simulator]:
-    async with run_simulator(SimulatorConfig(), clock) as running:
-        yield running
 
 
 @pytest.fixture

@@ -1,17 +1,9 @@
 """Orders that trigger or cancel each other on the simulated Deribit."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from tests.contract.raw_deribit import Json
-from tests.support.trading_day import PERPETUAL, TradingDay, trading_day
-
-
-@pytest.fixture
-async def day() -> AsyncIterator[TradingDay]:
-    async with trading_day() as running:
-        yield running
+from tests.support.trading_day import PERPETUAL, TradingDay
 
 
 def ticks(price: float) -> float:

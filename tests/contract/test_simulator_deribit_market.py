@@ -1,29 +1,12 @@
 """Market data of the simulated Deribit: one market seen through tickers, books, candles, trades and summaries."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 
-from cerberod.simulator import SimulatorConfig, run_simulator
-from tests.contract.raw_deribit import RawDeribit, connected
+from tests.contract.raw_deribit import RawDeribit
 from tests.support.clock import ManualClock
 
 MINUTE_MS = 60_000
 DAY_MS = 86_400_000
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-async def raw(clock: ManualClock) -> AsyncIterator[RawDeribit]:
-    async with (
-        run_simulator(SimulatorConfig(), clock) as simulator,
-        connected(simulator.urls["deribit_testnet"]) as client,
-    ):
-        yield client
 
 
 async def test_ticker_book_and_summary_of_an_option_agree(raw: RawDeribit) -> None:

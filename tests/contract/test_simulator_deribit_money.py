@@ -1,21 +1,14 @@
 """Money on the simulated Deribit: sessions and their settlement, delivery, funding, margins, and the log of it all."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from tests.contract.raw_deribit import Json
-from tests.support.trading_day import PERPETUAL, TradingDay, trading_day
+from tests.support.trading_day import PERPETUAL, TradingDay
 
 DAY_MS = 86_400_000
 SETTLEMENT_MS = 8 * 3_600_000
-
-
-@pytest.fixture
-async def day() -> AsyncIterator[TradingDay]:
-    async with trading_day() as running:
-        yield running
 
 
 async def next_settlement(day: TradingDay) -> int:

@@ -1,18 +1,11 @@
 """Orders on combos: a fill is a trade of each leg at prices that add up, and no position in the combo."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from tests.contract.raw_deribit import Json
-from tests.support.trading_day import PERPETUAL, TradingDay, trading_day
-
-
-@pytest.fixture
-async def day() -> AsyncIterator[TradingDay]:
-    async with trading_day() as running:
-        yield running
+from tests.support.trading_day import PERPETUAL, TradingDay
 
 
 async def spread(day: TradingDay) -> Json:

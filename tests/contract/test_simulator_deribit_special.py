@@ -1,18 +1,11 @@
 """Icebergs, market-limit orders and prices in dollars or volatility on the simulated Deribit."""
 
 import math
-from collections.abc import AsyncIterator
 
 import pytest
 
 from tests.contract.raw_deribit import Json
-from tests.support.trading_day import PERPETUAL, TradingDay, trading_day
-
-
-@pytest.fixture
-async def day() -> AsyncIterator[TradingDay]:
-    async with trading_day() as running:
-        yield running
+from tests.support.trading_day import PERPETUAL, TradingDay
 
 
 def ticks(price: float) -> float:

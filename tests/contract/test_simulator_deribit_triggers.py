@@ -1,17 +1,9 @@
 """Orders that wait for a price on the simulated Deribit: when they fire, what they become, and what is refused."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from tests.contract.raw_deribit import Json
-from tests.support.trading_day import PERPETUAL, TradingDay, trading_day
-
-
-@pytest.fixture
-async def day() -> AsyncIterator[TradingDay]:
-    async with trading_day() as running:
-        yield running
+from tests.support.trading_day import PERPETUAL, TradingDay
 
 
 def ticks(price: float, step: float = 0.5) -> float:

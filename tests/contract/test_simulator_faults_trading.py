@@ -3,7 +3,6 @@
 What a method does is told by what changed at the venue, read over a connection that no rule means.
 """
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
@@ -17,14 +16,7 @@ from cerberod.simulator.deribit.money import ACCOUNT_READS
 from cerberod.simulator.deribit.private import METHODS as TRADING
 from cerberod.simulator.deribit.reports import ORDER_READS
 from tests.contract.raw_deribit import Json, RawDeribit, connected
-from tests.support.trading_day import HERE, PERPETUAL, TradingDay, trading_day
-
-
-@pytest.fixture
-async def day() -> AsyncIterator[TradingDay]:
-    async with trading_day() as running:
-        yield running
-
+from tests.support.trading_day import HERE, PERPETUAL, TradingDay
 
 ORDER: Json = {"instrument_name": PERPETUAL, "amount": 10, "price": 50_000}
 LABEL: Json = {"label": "mine"}

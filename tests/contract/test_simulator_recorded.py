@@ -3,7 +3,6 @@
 Keys the simulator does not tell are listed here with the reason, nowhere else.
 """
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
@@ -16,23 +15,6 @@ from tests.contract.shapes import differences, load, same, shape
 from tests.support.clock import ManualClock
 
 pytestmark = pytest.mark.recorded
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-async def simulator(clock: ManualClock) -> AsyncIterator[Simulator]:
-    async with run_simulator(SimulatorConfig(), clock) as running:
-        yield running
-
-
-@pytest.fixture
-async def raw(simulator: Simulator) -> AsyncIterator[RawDeribit]:
-    async with connected(simulator.urls["deribit_testnet"]) as client:
-        yield client
 
 
 async def an_option(raw: RawDeribit) -> str:

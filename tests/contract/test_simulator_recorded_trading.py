@@ -4,7 +4,6 @@ The documentation's samples are of many years, so an answer here may tell more t
 simulator does not is listed below with the reason, nowhere else.
 """
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import pytest
 
 from tests.contract.raw_deribit import Json
 from tests.contract.shapes import differences, load, same, shape
-from tests.support.trading_day import PERPETUAL, TradingDay, trading_day
+from tests.support.trading_day import PERPETUAL, TradingDay
 
 pytestmark = pytest.mark.recorded
 
@@ -29,12 +28,6 @@ CROSS = {  # of cross margin models, which the simulator does not have
     "total_delta_total_usd",
     "available_subaccount_transfer_funds",
 }
-
-
-@pytest.fixture
-async def day() -> AsyncIterator[TradingDay]:
-    async with trading_day() as running:
-        yield running
 
 
 def tells(ours: object, theirs: object, besides: set[str] = OLD) -> None:

@@ -3,13 +3,11 @@
 `test_simulator_recorded_history.py` compares the same answers with recorded ones where those are at hand.
 """
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from cerberod.simulator import SimulatorConfig, run_simulator
-from tests.contract.raw_deribit import Json, RawDeribit, connected
+from tests.contract.raw_deribit import Json, RawDeribit
 from tests.contract.shapes import same
 from tests.support.clock import ManualClock
 
@@ -195,20 +193,6 @@ ANSWERS: list[tuple[str, Json, Any]] = [
     ("public/get_index_price", {"index_name": "btc_usdc"}, {"index_price": 1.0, "estimated_delivery_price": 1.0}),
     ("public/get_contract_size", {"instrument_name": "XRP_USDC-PERPETUAL"}, {"contract_size": 10.0}),
 ]
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-async def raw(clock: ManualClock) -> AsyncIterator[RawDeribit]:
-    async with (
-        run_simulator(SimulatorConfig(), clock) as simulator,
-        connected(simulator.urls["deribit_testnet"]) as client,
-    ):
-        yield client
 
 
 @pytest.mark.parametrize(("method", "params", "expected"), ANSWERS)
