@@ -114,33 +114,11 @@ def future(coin: str, expiry_ms: int, created_ms: int) -> Instrument:
 def perpetuals() -> list[Instrument]:
     """Return all perpetuals, inverse and linear."""
     inverse = [
-        Instrument(
-            name=f"{coin}-PERPETUAL",
-            kind="future",
-            coin=coin,
-            currency=coin,
-            linear=False,
-            grid=TickGrid(_PERPETUAL_TICK[coin]),
-            lot=_FUTURE_SIZE[coin],
-            minimum=_FUTURE_SIZE[coin],
-            contract_size=_FUTURE_SIZE[coin],
-            created_ms=_LISTED_2018_MS,
-        )
+        _without_expiry(f"{coin}-PERPETUAL", "future", coin, coin, _PERPETUAL_TICK[coin], _FUTURE_SIZE[coin])
         for coin in INVERSE_COINS
     ]
     linear = [
-        Instrument(
-            name=f"{coin}_USDC-PERPETUAL",
-            kind="future",
-            coin=coin,
-            currency="USDC",
-            linear=True,
-            grid=TickGrid(tick),
-            lot=size,
-            minimum=size,
-            contract_size=size,
-            created_ms=_LISTED_2018_MS,
-        )
+        _without_expiry(f"{coin}_USDC-PERPETUAL", "future", coin, "USDC", tick, size)
         for coin, (tick, size) in _LINEAR.items()
     ]
     return inverse + linear
@@ -149,22 +127,25 @@ def perpetuals() -> list[Instrument]:
 def spot_pairs() -> list[Instrument]:
     """Return the spot pairs: every coin in USDC, the two largest in USDT too."""
     in_usdc = [
-        Instrument(
-            name=f"{coin}_USDC",
-            kind="spot",
-            coin=coin,
-            currency="USDC",
-            linear=True,
-            grid=TickGrid(tick),
-            lot=size,
-            minimum=size,
-            contract_size=size,
-            created_ms=_LISTED_2018_MS,
-        )
-        for coin, (tick, size) in _SPOT.items()
+        _without_expiry(f"{coin}_USDC", "spot", coin, "USDC", tick, size) for coin, (tick, size) in _SPOT.items()
     ]
     in_usdt = [replace(i, name=f"{i.coin}_USDT", currency="USDT") for i in in_usdc if i.coin in INVERSE_COINS]
     return in_usdc + in_usdt
+
+
+def _without_expiry(name: str, kind: str, coin: str, currency: str, tick: Decimal, size: Decimal) -> Instrument:
+    return Instrument(
+        name=name,
+        kind=kind,
+        coin=coin,
+        currency=currency,
+        linear=currency != coin,
+        grid=TickGrid(tick),
+        lot=size,
+        minimum=size,
+        contract_size=size,
+        created_ms=_LISTED_2018_MS,
+    )
 
 
 # Calendar
