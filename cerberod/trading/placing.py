@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
+from types import MappingProxyType
 from typing import Any, get_args, get_origin
 
 import anyio
@@ -282,19 +283,13 @@ class Placing:
                 await self._release(request, plan, RpcError(Code.SHUTTING_DOWN))
             raise
         except VenueRefused as refusal:
-            outcome = Outcome.UNKNOWN if refusal.effect_possible else Outcome.REJECTED
-            return Ending(outcome, reasons=(_told_by(refusal, request.params),), venue_code=refusal.venue_code)
+            return failed(refusal, request.params)
         except RpcError as error:
             failure = error
         except Exception as error:  # whatever the bug, the caller must hear that an order may be out
             logger.error("a write failed while sending", exc_info=error, extra={"request_id": request.call.request_id})
             failure = RpcError(Code.INTERNAL_ERROR)
-        if not sent.marked:
-            return failure
-        # The message of this code says that nothing was sent, which of this request is not so.
-        why = "connection lost" if failure.code is Code.VENUE_DOWN else failure.message.lower()
-        reason = Reason(field="venue", rule=f"no usable answer: {why}")
-        return Ending(Outcome.UNKNOWN, reasons=(reason,))
+        return failed(failure) if sent.marked else failure
 
     async def _conclude(self, request: "_Request", plan: Plan[O], ending: Ending, model: type[O]) -> O:
         if plan.parts:
@@ -420,6 +415,16 @@ class _Request:
     ) -> AuditEvent:
         params, intent = (self.params, self.intent) if part is None else (part.params, part.intent)
         return audit_event(self.call, kind, params, intent=intent, outcome=outcome, code=code, detail=detail)
+
+
+def failed(failure: RpcError, params: Mapping[str, Any] = MappingProxyType({})) -> Ending:
+    """Tell how a request ended that was sent and failed."""
+    if isinstance(failure, VenueRefused):
+        outcome = Outcome.UNKNOWN if failure.effect_possible else Outcome.REJECTED
+        return Ending(outcome, reasons=(_told_by(failure, params),), venue_code=failure.venue_code)
+    # The message of this code says that nothing was sent, which of this request is not so.
+    why = "connection lost" if failure.code is Code.VENUE_DOWN else failure.message.lower()
+    return Ending(Outcome.UNKNOWN, reasons=(Reason(field="venue", rule=f"no usable answer: {why}"),))
 
 
 def _told_by(refusal: VenueRefused, params: Mapping[str, Any]) -> Reason:

@@ -10,7 +10,7 @@ import logging
 import math
 import secrets
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -46,6 +46,8 @@ from cerberod.venues.bybit.errors import (
     refusal,
 )
 from cerberod.venues.bybit.instruments import Name, fetch_instrument, name_of
+from cerberod.venues.bybit.limits import counts_each
+from cerberod.venues.bybit.line import Place
 from cerberod.venues.bybit.pacing import BANNED, Pacing
 from cerberod.venues.bybit.wire import envelope
 from cerberod.venues.bybit.wire.envelope import Answer
@@ -283,8 +285,10 @@ class Bybit:
         key = (asked.path, asked.payload, urgent)
         return await self._coalescer.fetch(key, lambda: self._read(asked, params.get("category"), urgent))
 
-    async def write(self, call: str, params: dict[str, Any], sent: Marked, *, units: int = 1) -> Answer:
-        """Send a write, once, and return its answer; of a batch, `units` is the number of its orders.
+    async def write(
+        self, call: str, params: dict[str, Any], sent: Marked, *, within_s: float = math.inf, in_line: bool = False
+    ) -> Answer:
+        """Send a write, once, and return its answer. A batch stands `in_line` and has its credit (see `line_up`).
 
         `sent` is marked just before the first byte. A code that says "already as asked" is an answer like success.
         Raises what `read` raises; before the mark nothing has left, after it the outcome is the venue's to tell.
@@ -296,10 +300,18 @@ class Bybit:
         category = params.get("category")
 
         async def attempt() -> Answer:
-            await self._pace(asked, category, units=1 if category == "option" else units)
+            if in_line:
+                await self.pacing.signed(asked.path)
+            else:
+                await self._pace(asked, category)
             return await self._exchange(asked, category, watched)
 
-        return await self._within(self._write_deadline_s, attempt, watched)
+        return await self._within(min(within_s, self._write_deadline_s), attempt, watched)
+
+    async def line_up(self, call: str, category: str, orders: int, *, eager: bool) -> AbstractContextManager[Place]:
+        """Return what takes a place in line for the orders of a batch; see `Line.join`. Raises `NoKeys`."""
+        asked = await self._asked(call, {"category": category, "request": []})
+        return self.pacing.line(asked.path, category).join(orders, counted=counts_each(category), eager=eager)
 
     async def _fetch_instrument(self, name: Name) -> Instrument:
         return await fetch_instrument(self.read, name)
@@ -353,9 +365,9 @@ class Bybit:
             self._failure = "no_answer"
         raise DeadlinePassed(VENUE, sent=watched.marked)
 
-    async def _pace(self, asked: "Asked", category: str | None, *, units: int = 1, urgent: bool = False) -> None:
+    async def _pace(self, asked: "Asked", category: str | None, *, urgent: bool = False) -> None:
         if asked.private:
-            await self.pacing.private(asked.path, category, units=units, urgent=urgent)
+            await self.pacing.private(asked.path, category, urgent=urgent)
         else:
             await self.pacing.public(urgent=urgent)
 
@@ -421,7 +433,7 @@ class Bybit:
         if asked.private:
             self.pacing.learn(asked.path, category, answer.headers)
             self._learn_key(found.code)
-        if found.code == TOO_MANY_VISITS:
+        if TOO_MANY_VISITS in (found.code, *found.codes):
             self.pacing.refused(asked.path, category, answer.headers, self.venue_ms())
         if found.code == TIMESTAMP:
             self._time.restart()

@@ -15,6 +15,8 @@ BAN_S: Final = 600.0
 _OTHERWISE = 50
 _DERIVATIVES, _OPTION, _SPOT, _ALL = "derivatives", "option", "spot", "all"
 _BY_CATEGORY = ("/v5/order/", "/v5/position/", "/v5/execution/")
+BATCHES: Final = frozenset({"/v5/order/create-batch", "/v5/order/amend-batch", "/v5/order/cancel-batch"})
+"""Where a request costs a unit for each order that it carries, but in options one."""
 _TABLE: Final[Mapping[str, tuple[int, int, int]]] = {
     "/v5/order/create": (10, 10, 20),
     "/v5/order/amend": (10, 10, 10),
@@ -52,10 +54,20 @@ def published() -> list[tuple[str, str]]:
 
 def allowance(path: str, group: str) -> Allowance:
     """Return what one endpoint allows as published."""
+    return allowance_of(per_s(path, group))
+
+
+def per_s(path: str, group: str) -> int:
+    """Return the units a second of one endpoint as published."""
     if group == _ALL:
-        return allowance_of(_ACCOUNT.get(path, _OTHERWISE))
+        return _ACCOUNT.get(path, _OTHERWISE)
     figures = _TABLE.get(path, (_OTHERWISE,) * 3)
-    return allowance_of(dict(zip((_DERIVATIVES, _OPTION, _SPOT), figures, strict=True))[group])
+    return dict(zip((_DERIVATIVES, _OPTION, _SPOT), figures, strict=True))[group]
+
+
+def counts_each(category: str) -> bool:
+    """Tell whether a batch costs a unit for each of its orders, and not one for the request."""
+    return category != _OPTION
 
 
 def allowance_of(units_a_second: int) -> Allowance:

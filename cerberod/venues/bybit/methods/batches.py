@@ -1,4 +1,4 @@
-"""Several orders in one request at Bybit. Each function prepares one; the one path of all writes sends it.
+"""Batches of orders at Bybit. Each function prepares one; the one path of all writes sends it.
 
 The envelope of such a request says success whatever becomes of its orders: each has its own code, and its own intent,
 record and outcome here, as if its own method had been called. An order whose outcome is lost is found again alone.
@@ -10,11 +10,11 @@ from typing import Any
 
 from pydantic import Field
 
-from cerberod.errors import BadVenueData, InvalidParams
+from cerberod.errors import BadVenueData, InvalidParams, RpcError
 from cerberod.rpc.call import Call
 from cerberod.trading.orders import Ending, Outcome, Reason
 from cerberod.trading.parts import find_parts
-from cerberod.trading.placing import write
+from cerberod.trading.placing import failed, write
 from cerberod.trading.writes import Intent, Part, Plan, Sent, WriteParams, order_key_of
 from cerberod.venues.bybit import rules
 from cerberod.venues.bybit.client import Bybit
@@ -60,6 +60,7 @@ from cerberod.venues.bybit.wire.envelope import Answer
 from cerberod.venues.bybit.wire.reading import Fields
 from cerberod.venues.bybit.wire.requests import Request, link_of
 from cerberod.venues.bybit.wire.words import Category
+from cerberod.venues.sending import Watched
 
 _MOST = max(rules.LARGEST_BATCH.values())
 _ORDERS = "The orders, at most 20, in category spot at most 10."
@@ -144,8 +145,8 @@ async def place_batch_order(call: Call, params: PlaceBatchOrder) -> Plan[PlaceBa
     Each is placed at most once. Every order is checked first as by `bybit.place_order`; one that is denied denies them
     all, and nothing is sent. What Bybit says of the whole request is never taken for an order's fate: each has its own
     outcome in `orders`, also by its own intent in `orders.get_outcome`. Confirmed when any order is. In all categories
-    but options a batch costs a unit of the rate limit for each order, and those over it are rejected one by one with
-    venue code 10006.
+    but options Bybit counts each order of a batch: of more than it takes in a second the rest follows a second later,
+    in a request of its own, and where there is no time for all, nothing is sent and the error tells when to come back.
     """
     category = params.category
     intents = _intents(params, params.request)
@@ -181,10 +182,10 @@ async def place_batch_order(call: Call, params: PlaceBatchOrder) -> Plan[PlaceBa
         twin = refusal(code) if code and known(code).effect is Effect.TWIN else None
         return lambda: followed(bybit, sent_params[number], twin=twin)
 
-    request = _request("place_batch_order", category, sent_params)
-    send = _sending(bybit, request, sent_params, follow_one)
+    send = _sending(bybit, "place_batch_order", sent_params, follow_one)
     reduces = all(order.reduces for order in params.request)
-    return Plan(VENUE, account, send, request.journal(parts=intents), reduces=reduces, parts=parts)
+    journal = _request("place_batch_order", sent_params).journal(parts=intents)
+    return Plan(VENUE, account, send, journal, reduces=reduces, parts=parts)
 
 
 @write("bybit.amend_batch_order", finder=find_parts)
@@ -223,10 +224,10 @@ async def amend_batch_order(call: Call, params: AmendBatchOrder) -> Plan[AmendBa
         return lambda: amendment_followed(bybit, changes[number])
 
     sent_params = [change.params for change in changes]
-    request = _request("amend_batch_order", category, sent_params)
-    send = _sending(bybit, request, sent_params, follow_one)
+    send = _sending(bybit, "amend_batch_order", sent_params, follow_one)
     reduces = all(change.reduces for change in changes)
-    return Plan(VENUE, account, send, request.journal(parts=intents), reduces=reduces, parts=parts)
+    journal = _request("amend_batch_order", sent_params).journal(parts=intents)
+    return Plan(VENUE, account, send, journal, reduces=reduces, parts=parts)
 
 
 @write("bybit.cancel_batch_order", finder=find_parts, urgent=True)
@@ -258,9 +259,9 @@ async def cancel_batch_order(call: Call, params: CancelBatchOrder) -> Plan[Cance
             return lambda: already_over(bybit, sent_params[number], refusal(code))
         return lambda: cancel_followed(bybit, sent_params[number])
 
-    request = _request("cancel_batch_order", category, sent_params)
-    send = _sending(bybit, request, sent_params, follow_one, over_is_followed=True)
-    return Plan(VENUE, bybit.account, send, request.journal(parts=intents), parts=parts)
+    send = _sending(bybit, "cancel_batch_order", sent_params, follow_one, cancels=True)
+    journal = _request("cancel_batch_order", sent_params).journal(parts=intents)
+    return Plan(VENUE, bybit.account, send, journal, parts=parts)
 
 
 Batched = BatchedOrder | BatchedAmendment | BatchedCancel
@@ -292,43 +293,89 @@ def _wire(call: str, params: dict[str, Any], batch: str | None, until_ms: int) -
     return {"call": call, "params": params, "valid_until": until_ms, "sent_in": batch}
 
 
-def _request(call: str, category: str, orders: Sequence[Mapping[str, Any]]) -> Request:
+def _request(call: str, orders: Sequence[Mapping[str, Any]]) -> Request:
     items = [{name: value for name, value in order.items() if name != "category"} for order in orders]
-    return Request(call, {"category": category, "request": items}, units=len(items))
+    return Request(call, {"category": orders[0]["category"], "request": items})
 
 
 def _numbered(found: Sequence[Sequence[Reason]]) -> list[Reason]:
     return [in_batch(number, reason) for number, reasons in enumerate(found) for reason in reasons]
 
 
+NOT_SENT = Ending(
+    Outcome.REJECTED,
+    reasons=(Reason(field="venue", rule="not sent: the request before it, of the same batch, had failed"),),
+)
+"""What became of orders whose turn never came."""
+
+Answered = tuple[int, Answer]
+"""The code of one order, and the answer it stood in."""
+
+
 def _sending(
     bybit: Bybit,
-    request: Request,
+    call: str,
     orders: Sequence[dict[str, Any]],
     follow_one: Callable[[int, int], Follow],
     *,
-    over_is_followed: bool = False,
+    cancels: bool = False,
 ) -> Callable[[Sent], Awaitable[Ending]]:
-    """Return what sends all orders in one request and finds out what came of each, by its own code."""
+    """Return what sends all orders, and finds out what came of each, by its own code.
+
+    They leave in one request, or in several where the venue would refuse what is too much for one second. Each order
+    is in one request only. Cancels leave as soon as any of them may.
+    """
 
     async def send(sent: Sent) -> Ending:
-        answer = await bybit.write(request.call, request.params, sent, units=request.units)
-        codes = _codes(answer, orders)
+        found = await _sent(bybit, call, orders, sent, eager=cancels)
 
-        async def ending(number: int, code: int) -> Ending:
+        async def ending(number: int, told: Answered | Ending) -> Ending:
+            if isinstance(told, Ending):
+                return told
+            code, answer = told
             refused = refusal(code)
             effect = known(code).effect
-            if code == 0 or effect in (Effect.TWIN, Effect.DONE) or (over_is_followed and order_is_over(refused)):
+            if code == 0 or effect in (Effect.TWIN, Effect.DONE) or (cancels and order_is_over(refused)):
                 return await follow_one(number, code)()
             forget_if_changed(bybit, orders[number], refused)
             outcome = Outcome.UNKNOWN if refused.effect_possible else Outcome.REJECTED
             reason = Reason(field="venue", rule=refused.reason)
             return Ending(outcome, reasons=(reason,), venue_code=refused.venue_code, as_of=answer.stamp())
 
-        endings = await at_once(partial(ending, number, code) for number, code in enumerate(codes))
-        return Ending(Outcome.CONFIRMED, as_of=answer.stamp(), parts=tuple(endings))
+        endings = await at_once(partial(ending, number, told) for number, told in enumerate(found))
+        stamps = [told[1].stamp() for told in found if not isinstance(told, Ending)]
+        return Ending(Outcome.CONFIRMED, as_of=stamps[-1] if stamps else None, parts=tuple(endings))
 
     return send
+
+
+async def _sent(
+    bybit: Bybit, call: str, orders: Sequence[dict[str, Any]], sent: Sent, *, eager: bool
+) -> list[Answered | Ending]:
+    """Send orders in as many requests as it takes; return what was answered of each, or how it ended without.
+
+    A request that fails is the last: what it carried ends as it did, what had not left ends as never sent. Raises, as
+    one request would, where there was but one, and where nothing has left at all.
+    """
+    found: list[Answered | Ending] = []
+    with await bybit.line_up(call, orders[0]["category"], len(orders), eager=eager) as place:
+        while len(found) < len(orders):
+            watched, piece = Watched(sent), orders[len(found) :]
+            try:
+                async with place.room(len(piece)) as share:
+                    piece = piece[:share]
+                    request = _request(call, piece)
+                    answer = await bybit.write(
+                        request.call, request.params, watched, within_s=place.time_left_s, in_line=True
+                    )
+                found += [(code, answer) for code in _codes(answer, piece)]
+            except RpcError as failure:
+                if len(piece) == len(orders) or not sent.marked:
+                    raise
+                if watched.marked:
+                    found += [failed(failure)] * len(piece)
+                found += [NOT_SENT] * (len(orders) - len(found))
+    return found
 
 
 def _codes(answer: Answer, orders: Sequence[Mapping[str, Any]]) -> list[int]:

@@ -24,6 +24,12 @@ class Answer:
     time_ms: int | None
     """When the venue answered, by its own clock; None where the answer does not say."""
 
+    @property
+    def codes(self) -> list[Any]:
+        """The code of each order of a batch, as far as the answer has any; unchecked."""
+        listed = self.ext.get("list") if isinstance(self.ext, dict) else None
+        return [row.get("code") for row in listed if isinstance(row, dict)] if isinstance(listed, list) else []
+
     def stamp(self) -> datetime:
         """Return when the venue answered. Raises `BadVenueData` where the answer does not say."""
         if self.time_ms is None:

@@ -20,8 +20,6 @@ class Request:
 
     call: str
     params: dict[str, Any]
-    units: int = 1
-    """How many orders it carries."""
 
     def journal(self, **found_by: Any) -> dict[str, Any]:
         """Return it with what its outcome can be found by."""

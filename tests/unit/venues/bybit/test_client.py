@@ -373,10 +373,23 @@ async def test_after_one_too_many_a_read_waits_until_the_moment_the_venue_names(
 async def test_a_batch_costs_a_unit_for_each_order_but_options_one() -> None:
     path = "/v5/order/create-batch"
     async with scripted({path: {"list": []}}) as venue, client_of(venue) as bybit:
-        for category, left in (("linear", 0.0), ("option", 4.0)):
-            await bybit.write("place_batch_order", {"category": category, "request": []}, Mark(), units=5)
+        for category, left in (("linear", 5.0), ("option", 9.0)):
+            with await bybit.line_up("place_batch_order", category, 5, eager=False) as place:
+                async with place.room(5) as share:
+                    assert share == 5
+                    params = {"category": category, "request": []}
+                    await bybit.write("place_batch_order", params, Mark(), in_line=True)
             group = "derivatives" if category == "linear" else "option"
-            assert bybit.status().credits_left[f"order/create-batch {group}"] == pytest.approx(left, abs=0.5)
+            assert bybit.status().credits_left[f"order/create-batch {group}"] == left
+
+
+async def test_the_figure_of_this_account_is_learned_for_batches_too() -> None:
+    told = Told({"list": []}, {"X-Bapi-Limit": "40"})
+    async with scripted({"/v5/order/amend-batch": told}) as venue, client_of(venue) as bybit:
+        await bybit.write("amend_batch_order", {"category": "spot", "request": []}, Mark(), in_line=True)
+        with await bybit.line_up("amend_batch_order", "spot", 30, eager=False) as place:
+            async with place.room(30) as share:
+                assert share == 30
 
 
 @pytest.mark.parametrize("path", [TICKERS, CREATE])

@@ -4,10 +4,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import anyio
 import orjson
 import pytest
 
-from cerberod.errors import BadVenueData, UpstreamError, VenueRefused
+from cerberod.errors import BadVenueData, Code, RpcError, UpstreamError, VenueRefused
 from cerberod.ids import Environment
 from cerberod.rpc.call import Call, Principal, Services
 from cerberod.trading.orders import Ending, Outcome
@@ -252,6 +253,97 @@ async def test_an_order_of_a_batch_has_the_link_id_that_it_would_have_alone() ->
     async with trading() as (_, bybit):
         alone = await call(bybit, place_order, PlaceOrder(category="linear", intent="b/0", **RESTING))
     assert sent["orderLinkId"] == alone.client_order_id
+
+
+def in_turn(*answers: Any) -> Any:
+    """Answer each request with the next of several; every order of a batch is taken unless one says otherwise."""
+    left = list(answers)
+
+    def answer(asked: Asked) -> Any:
+        told = left.pop(0) if left else None
+        taken = acknowledging(*[0] * len(orjson.loads(asked.payload)["request"]))(asked)
+        if isinstance(told, dict):
+            return Told(taken.result, told, taken.beside)
+        return taken if told is None else told(asked) if callable(told) else told
+
+    return answer
+
+
+async def in_pieces(size: int, *answers: Any, **more: Any) -> tuple[Ending, list[int]]:
+    """Send a batch; return how it ended, and how many orders were in each request."""
+    async with trading(**{BATCH: in_turn(*answers), **more}) as (venue, bybit):
+        plan = await call(bybit, place_batch_order, batched(size))
+        ending = await raised_or_returned(plan.send)
+        requests = [orjson.loads(asked.payload)["request"] for asked in venue.asked(BATCH)]
+    assert isinstance(ending, Ending)
+    links = [order["orderLinkId"] for request in requests for order in request]
+    assert links == [part.client_order_id for part in plan.parts][: len(links)], "each once, in their order"
+    return ending, [len(request) for request in requests]
+
+
+def outcomes(ending: Ending) -> list[str]:
+    return [each.outcome.value for each in ending.parts]
+
+
+async def test_a_batch_over_the_rate_limit_leaves_in_several_requests() -> None:
+    ending, sizes = await in_pieces(20)
+    assert sizes == [10, 10]
+    assert outcomes(ending) == ["confirmed"] * 20
+
+
+async def test_a_batch_within_the_limit_of_this_account_is_one_request() -> None:
+    async with trading(**{BATCH: in_turn({"X-Bapi-Limit": "20"})}) as (venue, bybit):
+        for size in (1, 19):
+            plan = await call(bybit, place_batch_order, batched(size))
+            ending = await raised_or_returned(plan.send)
+            assert isinstance(ending, Ending)
+            assert outcomes(ending) == ["confirmed"] * size
+        assert len(venue.asked(BATCH)) == 2
+
+
+@pytest.mark.promise("P1")
+@pytest.mark.parametrize(
+    ("answer", "outcome", "rule"),
+    [
+        (HANG_UP, "unknown", "no usable answer: connection lost"),
+        (Refusal(10016), "unknown", "internal_error"),
+        (Told({"list": []}), "unknown", "no usable answer: the venue's answer is unusable"),
+        (Refusal(10003), "rejected", "invalid_api_key"),
+    ],
+)
+async def test_a_request_that_fails_is_the_last_of_its_batch(answer: Any, outcome: str, rule: str) -> None:
+    """10 leave, then 5 of a limit that the first answer told, and those fail; the last 5 have never left."""
+    ending, sizes = await in_pieces(20, {"X-Bapi-Limit": "5"}, answer)
+    assert sizes == [10, 5]
+    assert outcomes(ending) == ["confirmed"] * 10 + [outcome] * 5 + ["rejected"] * 5
+    assert {each.reasons[0].rule for each in ending.parts[10:15]} == {rule}
+    assert {each.reasons[0].rule[:8] for each in ending.parts[15:]} == {"not sent"}
+
+
+@pytest.mark.promise("P1")
+async def test_a_first_request_that_may_have_landed_stops_the_rest() -> None:
+    ending, sizes = await in_pieces(12, HANG_UP)
+    assert sizes == [10]
+    assert outcomes(ending) == ["unknown"] * 10 + ["rejected"] * 2
+
+
+async def test_orders_that_are_too_many_all_the_same_are_rejected_and_never_sent_again() -> None:
+    """Others of the account spend the limit too."""
+    ending, sizes = await in_pieces(12, acknowledging(*[0] * 7, *[10006] * 3))
+    assert sizes == [10, 2]
+    assert outcomes(ending) == ["confirmed"] * 7 + ["rejected"] * 3 + ["confirmed"] * 2
+
+
+async def test_a_batch_without_time_for_all_its_orders_is_not_sent() -> None:
+    async with trading(**{BATCH: in_turn()}) as (venue, bybit):
+        plan = await call(bybit, place_batch_order, batched(20))
+        sent = Sent()
+        with anyio.move_on_after(0.5), pytest.raises(RpcError) as caught:
+            await plan.send(sent)
+        assert caught.value.code is Code.BUSY
+        assert caught.value.data["limit"] == 10
+        assert not sent.marked
+        assert venue.asked(BATCH) == []
 
 
 async def test_every_order_may_be_refused_under_a_success() -> None:
