@@ -39,7 +39,7 @@ next buy happens without the buyer being told.
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 from aiohttp import web
@@ -47,9 +47,7 @@ from aiohttp import web
 from cerberod.simulator.faults import BadFault, Rule, read_fault
 from cerberod.simulator.listening import listening
 from cerberod.simulator.market import ASSETS
-
-if TYPE_CHECKING:
-    from cerberod.simulator.world import World
+from cerberod.simulator.world import World
 
 _FARTHEST_MS = 4_000_000_000_000
 _WIDEST = 100.0
@@ -58,7 +56,7 @@ _WIDEST = 100.0
 class ControlServer:
     """The control path's listener."""
 
-    def __init__(self, world: "World") -> None:
+    def __init__(self, world: World) -> None:
         self._world = world
 
     @asynccontextmanager

@@ -20,9 +20,10 @@ class Simulator:
 async def run_simulator(config: SimulatorConfig, clock: Clock) -> AsyncIterator[Simulator]:
     """Serve all simulated venues until the context ends; ChainFileError if a recording cannot be served."""
     # Imported here because numpy, scipy and aiohttp's server would slow every start of a daemon that has no simulator.
+    from cerberod.simulator.serving import serve
     from cerberod.simulator.world import World
 
     world = World(config, clock)
     async with AsyncExitStack() as stack:
-        urls = await world.serve(stack)
+        urls = await serve(world, config, stack)
         yield Simulator(urls=urls, credentials=world.credentials())

@@ -1,9 +1,6 @@
 """The whole simulation in one place: one market, one time, and the venues that share them."""
 
-from contextlib import AsyncExitStack
 from typing import Any, Final, Protocol
-
-import anyio
 
 from cerberod.clock import Clock
 from cerberod.simulator.bybit.catalogue import Catalogue as BybitCatalogue
@@ -14,19 +11,17 @@ from cerberod.simulator.bybit.server import BybitServer
 from cerberod.simulator.bybit.tape import Tape as BybitTape
 from cerberod.simulator.chain import load_chains
 from cerberod.simulator.config import SimulatorConfig
-from cerberod.simulator.control import ControlServer
 from cerberod.simulator.deribit.catalogue import Catalogue, Listing
 from cerberod.simulator.deribit.environment import Environment
 from cerberod.simulator.deribit.exchange import Exchange
 from cerberod.simulator.deribit.prints import Tape
 from cerberod.simulator.deribit.quotes import Quotes
-from cerberod.simulator.deribit.server import HTTP_PATH, WEBSOCKET_PATH, DeribitServer
+from cerberod.simulator.deribit.server import DeribitServer
 from cerberod.simulator.holding import Faults
 from cerberod.simulator.market import ASSETS, Market
 from cerberod.simulator.received import ReceivedLog
 from cerberod.simulator.timing import MarketTime, ShiftedClock
 
-_TICK_S = 0.25
 TESTNET, LIVE = "deribit_testnet", "deribit_live"
 BYBIT_TESTNET, BYBIT_LIVE = "bybit_testnet", "bybit_live"
 _BYBIT_OWNERS: Final = {BYBIT_TESTNET: (3_001, 1_992_319_485_461), BYBIT_LIVE: (4_001, 2_088_690_093_937)}
@@ -60,7 +55,6 @@ class World:
     """Everything the simulator simulates."""
 
     def __init__(self, config: SimulatorConfig, clock: Clock) -> None:
-        self._config = config
         self.faults = Faults()
         clock = ShiftedClock(clock, lambda: self.faults.plan.clock_offset_ms)
         self.market = Market(config.seed)
@@ -95,15 +89,9 @@ class World:
             for name, (user_id, first_id) in _BYBIT_OWNERS.items()
         }
         self.venues: dict[str, Venue] = {**self.environments, **self.bybit}
-        self._deribit_servers = {name: DeribitServer(environment) for name, environment in self.environments.items()}
-        self._bybit_servers = {name: BybitServer(environment) for name, environment in self.bybit.items()}
-        self.servers: dict[str, Server] = {**self._deribit_servers, **self._bybit_servers}
-        self._ports = {
-            TESTNET: config.deribit_port,
-            LIVE: config.deribit_live_port,
-            BYBIT_TESTNET: config.bybit_port,
-            BYBIT_LIVE: config.bybit_live_port,
-        }
+        self.deribit_servers = {name: DeribitServer(environment) for name, environment in self.environments.items()}
+        self.bybit_servers = {name: BybitServer(environment) for name, environment in self.bybit.items()}
+        self.servers: dict[str, Server] = {**self.deribit_servers, **self.bybit_servers}
 
     def _stand(self) -> None:
         """Stand at the recordings' time, with every recorded coin's index where it was."""
@@ -118,43 +106,20 @@ class World:
         deribit = {name: (e.key.client_id, e.key.client_secret) for name, e in self.environments.items()}
         return deribit | {name: (e.key.api_key, e.key.secret) for name, e in self.bybit.items()}
 
-    async def serve(self, stack: AsyncExitStack) -> dict[str, str]:
-        """Open all listeners in `stack` and return their addresses."""
-        urls: dict[str, str] = {}
-        for name, server in self._deribit_servers.items():
-            port = await stack.enter_async_context(server.listen(self._config.host, self._ports[name]))
-            urls[name] = f"ws://{self._config.host}:{port}{WEBSOCKET_PATH}"
-            urls[f"{name}_http"] = f"http://{self._config.host}:{port}{HTTP_PATH}"
-        for name, bybit in self._bybit_servers.items():
-            port = await stack.enter_async_context(bybit.listen(self._config.host, self._ports[name]))
-            urls[name] = f"http://{self._config.host}:{port}"
-        control = ControlServer(self)
-        port = await stack.enter_async_context(control.listen(self._config.host, self._config.control_port))
-        urls["control"] = f"http://{self._config.host}:{port}"
-        tasks = await stack.enter_async_context(anyio.create_task_group())  # last: a taken port is a plain OSError
-        stack.callback(tasks.cancel_scope.cancel)
-        tasks.start_soon(self._tick)
-        return urls
-
-    async def _tick(self) -> None:
-        """Let time pass for resting orders even when nobody looks."""
-        while True:
-            await anyio.sleep(_TICK_S)
-            self._refresh()
-
     # What the control path does
 
     def move(self, coin: str, factor: float) -> None:
         """Multiply a coin's index from now on."""
         self.market.move(coin, self.time.now_ms(), factor)
-        self._refresh()
+        self.refresh()
 
     def set_time(self, time_ms: int) -> None:
         """Jump to a moment."""
         self.time.set(time_ms)
-        self._refresh()
+        self.refresh()
 
-    def _refresh(self) -> None:
+    def refresh(self) -> None:
+        """Let resting orders meet the market as it is now."""
         for environment in self.environments.values():
             environment.exchange.refresh()
         for bybit in self.bybit.values():
