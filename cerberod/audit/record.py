@@ -122,6 +122,8 @@ class Anchors:
 
     head: Anchor
     files: tuple[FileSpan, ...] = ()
+    kept_from: int | None = None
+    """The first of the records whose lines the journal keeps, up to the head: a power cut may take them of the file."""
 
 
 @dataclass(frozen=True, slots=True)

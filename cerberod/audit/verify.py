@@ -4,7 +4,7 @@ Integrity needs only the files and the key: every record is sealed, and continue
 Completeness needs the journal's anchors: the head it has seen, and the ends of each day's file. A cut tail or a missing
 file leaves a perfect chain behind, and shows only there.
 
-Read the anchors before the files: a running daemon anchors a record only after it is on the disk.
+Read the anchors before the files: a running daemon anchors a record only after it is in its file.
 """
 
 from collections.abc import Iterator
@@ -195,6 +195,8 @@ class _Verifier:
             if self._last is None or self._last < head.sequence:
                 begin = 1 if self._last is None else self._last + 1
                 what = f"the tail is missing: {_range(begin, head.sequence)} gone, the journal has seen {head.sequence}"
+                if anchors.kept_from is not None and begin >= anchors.kept_from:
+                    what += " and keeps what is missing; the next start puts it back"
                 self._problem("completeness", self._path.name, None, None, what)
             else:
                 self._problem("completeness", self._path.name, None, head.sequence, "is not the one the journal saw")

@@ -1,6 +1,7 @@
 """The audit log on disk: appends sealed records, syncs them, turns the day, and knows exactly how far the file is good.
 
-A record that cannot be written whole is taken back: the file is cut to the last good offset and the caller is told. A
+A record that cannot be written whole is taken back: the file is cut to the last good offset and the caller is told.
+When to sync is the caller's to say, who until then keeps the `unsynced` lines elsewhere or calls no record durable. A
 failed sync is never retried: after one, nobody knows what the disk holds, so the log stays failed until the process
 starts anew and looks. All calls block; one thread at a time.
 """
@@ -63,15 +64,26 @@ class AuditLog:
         self._first: Sealed | None = None
         self._chain = Chain(key, Anchor())
         self._closed: list[FileSpan] = []
+        self._unsynced: list[bytes] = []
         self._failed: AuditUnwritable | None = None
 
     @classmethod
-    def open(cls, path: Path, key: bytes, clock: Clock, backup_days: int, anchor: Anchor | None = None) -> Self:
-        """Open or make the log and check its tail back to the anchor.
+    def open(
+        cls,
+        path: Path,
+        key: bytes,
+        clock: Clock,
+        backup_days: int,
+        anchor: Anchor | None = None,
+        mended: Sequence[AuditEvent] = (),
+    ) -> Self:
+        """Open or make the log and check its tail back to the anchor; all it then holds is durable.
 
-        A torn last record is cut and told by a record of its own. Raises `AuditRefused` on any other damage.
+        A torn last record is cut and told by a record of its own, as is what was `mended` before. Raises `AuditRefused`
+        on any other damage.
         """
         log = cls(path, key, clock, backup_days)
+        log.repairs.extend(mended)
         try:
             log._open_file()
             log._recover(anchor if anchor is not None and anchor.sequence else None)
@@ -95,6 +107,16 @@ class AuditLog:
     def begins_at(self) -> int | None:
         """The sequence of the current file's first record; None while it has none."""
         return None if self._first is None else self._first.sequence
+
+    @property
+    def unsynced(self) -> Sequence[bytes]:
+        """The lines up to the newest record that the file holds and the disk may not: a power cut may take them."""
+        return self._unsynced
+
+    @property
+    def synced(self) -> int:
+        """The sequence of the last record that is surely on the disk."""
+        return self.head.sequence - len(self._unsynced)
 
     @property
     def failed(self) -> bool:
@@ -129,6 +151,7 @@ class AuditLog:
             os.fdatasync(self._descriptor)
         except OSError as error:
             raise self._fail("sync", error) from None
+        self._unsynced.clear()
 
     def close(self) -> None:
         """Close the file. What was not synced is not promised."""
@@ -173,6 +196,7 @@ class AuditLog:
             reason = _reason("write", error)
         if reason is None:
             self._good += len(data)
+            self._unsynced += lines
             return
         self._chain.head = before
         if self._good == 0:
@@ -270,7 +294,7 @@ class AuditLog:
             self.repairs.append(AuditEvent(EventKind.REPAIR, detail=detail))
         if self.repairs:
             self.append(self.repairs)
-            self.sync()
+        self.sync()
 
     def _check_tail(self, anchor: Anchor | None) -> Anchor:
         """Check the last records, back to the anchor, and return the head."""

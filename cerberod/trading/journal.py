@@ -1,8 +1,8 @@
 """What we intended and what became of it: the journal of writes, in SQLite.
 
 One row for each intent, unique within (environment, bot tag). Every change is one transaction that also holds the head
-of the audit log, so that each write anchors the log. The journal is small, pruned, and read at start; who asked for
-what is the audit's business. It knows no venue and decides nothing.
+of the audit log, so that each write anchors the log, and the audit's lines until their own file is synced. The journal
+is small, pruned, and read at start; who asked for what is the audit's business. It knows no venue and decides nothing.
 
 All calls block: `cerberod.trading.recording` makes them on a thread of their own.
 """
@@ -54,6 +54,9 @@ _MIGRATIONS = (
         state TEXT NOT NULL, actor TEXT NOT NULL, reason TEXT NOT NULL, at TEXT NOT NULL,
         PRIMARY KEY (environment, venue, bot_tag)
     ) STRICT, WITHOUT ROWID;
+    """,
+    """
+    CREATE TABLE audit_unsynced (sequence INTEGER PRIMARY KEY, line BLOB NOT NULL) STRICT;
     """,
 )
 """Script n takes the schema from version n to n + 1."""
@@ -195,6 +198,8 @@ _HEAD = (
     "INSERT INTO audit_head VALUES (1, ?, ?)"
     " ON CONFLICT (only) DO UPDATE SET sequence = excluded.sequence, hash = excluded.hash"
 )
+_KEEP = "INSERT INTO audit_unsynced VALUES (?, ?)"
+_FORGET = "DELETE FROM audit_unsynced WHERE sequence <= ?"
 _FILE = (
     "INSERT INTO audit_files VALUES (?,?,?,?,?,?) ON CONFLICT (first_sequence) DO UPDATE SET name = excluded.name,"
     " previous = excluded.previous, last_sequence = excluded.last_sequence, last_hash = excluded.last_hash,"
@@ -258,16 +263,27 @@ class Journal:
         return self.apply([Release(key)], anchor)[0]
 
     def apply(
-        self, changes: Sequence[Change], anchor: Anchor | None = None, files: Sequence[FileSpan] = ()
+        self,
+        changes: Sequence[Change],
+        anchor: Anchor | None = None,
+        files: Sequence[FileSpan] = (),
+        lines: Sequence[bytes] = (),
+        synced: int | None = None,
     ) -> list[bool]:
         """Make all changes, the audit head and spans of audit files durable together, or nothing.
 
-        Returns for each change whether it took effect. Beginning a known intent raises `sqlite3.IntegrityError`.
+        `lines` of the last records up to the anchor are kept with it; those up to `synced` (None: all before these) are
+        kept no more. Returns for each change whether it took effect. Beginning a known intent raises
+        `sqlite3.IntegrityError`.
         """
         with self._transaction():
             done = [self._change(change) for change in changes]
             if anchor is not None:
                 self._db.execute(_HEAD, (anchor.sequence, anchor.hash))
+                first = anchor.sequence - len(lines) + 1
+                self._db.execute(_FORGET, (first - 1 if synced is None else synced,))
+                for sequence, line in enumerate(lines, first):
+                    self._db.execute(_KEEP, (sequence, line))
             for span in files:
                 last = span.last
                 row = (span.name, span.first_sequence, span.previous, last.sequence, last.hash, int(span.removed))
@@ -302,6 +318,10 @@ class Journal:
     def anchors(self) -> Anchors:
         """Return the newest head of the audit log and every known file of it, oldest first."""
         return _anchors(self._db)
+
+    def kept_lines(self) -> list[bytes]:
+        """Return the lines of the audit log, up to its head, that its file may not hold durably."""
+        return [line for (line,) in self._db.execute("SELECT line FROM audit_unsynced ORDER BY sequence")]
 
     def meta(self, name: str) -> str | None:
         """Return a remembered value."""
@@ -407,7 +427,14 @@ def _anchors(connection: sqlite3.Connection) -> Anchors:
     files = tuple(
         FileSpan(name, first, prev, Anchor(last, digest), bool(gone)) for name, first, prev, last, digest, gone in rows
     )
-    return Anchors(Anchor(*head) if head else Anchor(), files)
+    return Anchors(Anchor(*head) if head else Anchor(), files, _kept_from(connection))
+
+
+def _kept_from(connection: sqlite3.Connection) -> int | None:
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'audit_unsynced'").fetchone():
+        return None  # of an older schema, read before its daemon has started anew
+    first: int | None = connection.execute("SELECT min(sequence) FROM audit_unsynced").fetchone()[0]
+    return first
 
 
 def _make_private(path: Path) -> None:

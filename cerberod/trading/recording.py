@@ -320,17 +320,21 @@ class Recorder:
 
     async def _turn(self) -> None:
         """Wait for something to do, and do it."""
-        background = bool(self._reads) or self._healing
-        with anyio.move_on_after(self._flush_s if background else math.inf) as pause:
+        with anyio.move_on_after(self._flush_s if self._background else math.inf) as pause:
             await self._wake.wait()
         self._wake = anyio.Event()
         due = pause.cancelled_caught or self._closing
-        if self._queue or (due and (self._reads or self._healing)):
+        if self._queue or (due and self._background):
             await self._commit(self._take())
         if self._queue:
             self._wake.set()
         elif self._closing:
             self._closed = True
+
+    @property
+    def _background(self) -> bool:
+        """Whether there is something to commit for which nobody waits: reads, healing, a file that is not synced."""
+        return bool(self._reads) or self._healing or (self._records.unsynced and not self.failed_for_good)
 
     @property
     def _healing(self) -> bool:

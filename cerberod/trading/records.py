@@ -1,8 +1,10 @@
 """The journal and the audit log as one thing: opened together, checked against each other, committed together.
 
-A commit appends all audit lines, syncs once, and then writes one journal transaction with every change and the new head
-of the audit log: what the journal says was begun, the audit has. All calls block; `cerberod.trading.recording` gives
-them a thread. Decides nothing about orders.
+A commit appends all audit lines to their file and then writes one journal transaction with every change, the new head
+of the audit log and the lines themselves, so that one sync makes all of it durable. The file is synced a little later,
+and the journal forgets the lines; what a power cut takes of the file before is put back at the next start. So what the
+journal says was begun, the audit has. All calls block; `cerberod.trading.recording` gives them a thread. Decides
+nothing about orders.
 """
 
 import logging
@@ -10,13 +12,15 @@ import os
 import secrets
 import sqlite3
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
 from cerberod.audit import files
-from cerberod.audit.record import GENESIS, Anchors, AuditEvent, FileSpan, fingerprint
+from cerberod.audit.record import GENESIS, Anchors, AuditEvent, EventKind, FileSpan, fingerprint
+from cerberod.audit.restoring import restore
 from cerberod.audit.writer import AuditLog, AuditRefused, AuditUnwritable
 from cerberod.clock import Clock, iso
 from cerberod.trading.journal import Begin, Change, Entry, IntentKey, Journal, Kind, refusal
@@ -26,6 +30,8 @@ logger = logging.getLogger("cerberod.records")
 INTENTS_KEPT: Final = timedelta(days=90)
 JOURNAL_FILE: Final = "journal.sqlite"
 KEY_FILE: Final = "audit.key"
+UNSYNCED_BYTES: Final = 1 << 16
+"""How much of the audit's file may wait for a sync while one write follows the other."""
 _KEY_BYTES = 32
 _SYNC_FAILED = {sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC}
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
@@ -47,7 +53,7 @@ class Item:
     events: Sequence[AuditEvent]
     change: Change | None = None
     audited: bool = False
-    """True once its events are durable in the audit log, so that a second try does not tell them twice."""
+    """True once the audit log has its events, so that a second try does not tell them twice."""
     known: Entry | None = None
     """For a begin: the entry that already holds the intent; nothing was written then."""
     effective: bool = True
@@ -62,12 +68,19 @@ class Records:
         self.log = log
         self._clock = clock
         self._turned: list[FileSpan] = []
+        self._kept = 0
+        """Up to which record the journal has been given the lines."""
         self._house_due = False
 
     @property
     def repairs(self) -> list[AuditEvent]:
         """What opening the audit log had to mend, for the operator's log."""
         return self.log.repairs if self.log is not None else []
+
+    @property
+    def unsynced(self) -> bool:
+        """Whether some lines of the audit are durable in the journal only. A commit of nothing syncs their file."""
+        return self.log is not None and bool(self.log.unsynced)
 
     def commit(self, items: Sequence[Item], extra: Sequence[AuditEvent] = ()) -> int:
         """Make all items and extra events durable together; return how many audit records were written.
@@ -78,8 +91,7 @@ class Records:
             applied = self._know(items)
             written = self._audit(applied, extra)
             changes = [item.change for item in applied if item.change is not None]
-            head = self.log.head if self.log is not None else None
-            effects = iter(self.journal.apply(changes, head, self._turned))
+            effects = iter(self._apply(changes))
         except AuditUnwritable as error:
             raise NotDurable(f"audit log: {error.reason}", permanent=error.permanent) from None
         except sqlite3.OperationalError as error:
@@ -114,6 +126,9 @@ class Records:
             logger.warning("old records could not be removed", extra={"reason": type(error).__name__})
 
     def close(self) -> None:
+        if self.unsynced:
+            with suppress(NotDurable):  # then the next start does it
+                self.commit(())
         if self.log is not None:
             self.log.close()
         self.journal.close()
@@ -139,11 +154,26 @@ class Records:
         events = [*extra, *(event for item in items if not item.audited for event in item.events)]
         if events:
             self.log.append(events)
-            self.log.sync()
             self._turned += self.log.take_closed()
         for item in items:
             item.audited = True
         return len(events)
+
+    def _apply(self, changes: Sequence[Change]) -> list[bool]:
+        """Write the journal's transaction; sync the audit's file before where no write waits or it must not wait."""
+        log = self.log
+        if log is None:
+            return self.journal.apply(changes)
+        if log.unsynced and not (changes and _may_wait(log)):
+            log.sync()
+        try:
+            new = log.unsynced[max(0, self._kept - log.synced) :]
+            done = self.journal.apply(changes, log.head, self._turned, new, log.synced)
+        except sqlite3.Error:
+            log.sync()  # for now these lines are kept nowhere else
+            raise
+        self._kept = log.head.sequence
+        return done
 
     def adopt_files(self) -> None:
         """Let the journal know every finished audit file, as after a crash between turning the day and saying so."""
@@ -180,6 +210,12 @@ def open_records(
     return records
 
 
+def _may_wait(log: AuditLog) -> bool:
+    """Tell whether the file may be synced later: what it lost could be put back behind a record it surely has."""
+    begins_at = log.begins_at
+    return begins_at is not None and begins_at <= log.synced and sum(map(len, log.unsynced)) <= UNSYNCED_BYTES
+
+
 def _open_log(journal: Journal, path: Path, key: bytes, clock: Clock, backup_days: int) -> AuditLog:
     anchors = journal.anchors()
     path = path.absolute()
@@ -196,7 +232,8 @@ def _open_log(journal: Journal, path: Path, key: bytes, clock: Clock, backup_day
             f"{path}: sealed with another key ({sealed_with}, now {fingerprint(key)}); restore AUDIT_HMAC_KEY, or set"
             " AUDIT_LOG_FILE to a new file, where the chain will go on"
         )
-    log = AuditLog.open(path, key, clock, backup_days, anchors.head)
+    mended = _put_back(journal, (path, Path(before or path)), anchors)
+    log = AuditLog.open(path, key, clock, backup_days, anchors.head, mended)
     try:
         if before not in (None, str(path)) and log.begins_at == anchors.head.sequence + 1:
             _leave_behind(journal, Path(str(before)), anchors)
@@ -206,6 +243,19 @@ def _open_log(journal: Journal, path: Path, key: bytes, clock: Clock, backup_day
         log.close()
         raise
     return log
+
+
+def _put_back(journal: Journal, places: Sequence[Path], anchors: Anchors) -> list[AuditEvent]:
+    """Put back what a power cut took of the log's file, which may have been moved since; tell it for the audit."""
+    first = anchors.kept_from
+    if first is None:
+        return []
+    lines, restored = journal.kept_lines(), False
+    for place in dict.fromkeys(places):
+        with suppress(OSError):  # where the log goes on, opening it tells what is wrong with the file
+            restored = restore(place, first, lines) or restored
+    detail = {"what": "put back what a power cut took", "from": first, "to": anchors.head.sequence}
+    return [AuditEvent(EventKind.REPAIR, detail=detail)] if restored else []
 
 
 def _leave_behind(journal: Journal, path: Path, anchors: Anchors) -> None:

@@ -183,6 +183,18 @@ def test_records_the_journal_has_not_seen_yet_are_no_problem(path: Path, anchors
 
 
 @pytest.mark.promise("P5")
+@pytest.mark.parametrize(("left", "kept_from", "told_of"), [(8, 29, True), (8, 30, False), (8, None, False)])
+def test_a_tail_that_the_journal_keeps_is_told_apart(
+    path: Path, anchors: Anchors, left: int, kept_from: int | None, told_of: bool
+) -> None:
+    path.write_bytes(b"".join(lines_of(path)[:left]))
+    _, completeness = told(verify(path, KEY, replace(anchors, kept_from=kept_from)))
+    more = " and keeps what is missing; the next start puts it back" if told_of else ""
+    gone = "the tail is missing: records 29 to 30 are gone, the journal has seen 30"
+    assert completeness == [f"audit.jsonl: {gone}{more}"]
+
+
+@pytest.mark.promise("P5")
 def test_a_torn_tail_is_told(path: Path, anchors: Anchors) -> None:
     path.write_bytes(path.read_bytes()[:-20])
     integrity, _ = told(verify(path, KEY, anchors))

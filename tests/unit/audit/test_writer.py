@@ -184,6 +184,32 @@ def test_a_full_disk_takes_nothing_half_and_heals(path: Path, clock: ManualClock
     assert len(lines_of(path)) == 2
 
 
+def test_what_is_not_synced_is_told(path: Path, clock: ManualClock) -> None:
+    log = opened(path, clock)
+    log.append([event(), event()])
+    log.append([event()])
+    assert (log.synced, list(log.unsynced)) == (0, lines_of(path))
+    log.sync()
+    assert (log.synced, list(log.unsynced)) == (3, [])
+    log.append([event()])
+    clock.advance(days=1)
+    log.append([event(), event()])
+    assert (log.synced, list(log.unsynced)) == (4, lines_of(path))
+    log.close()
+    again = opened(path, clock)
+    assert (again.synced, list(again.unsynced)) == (6, [])
+    again.close()
+
+
+def test_a_record_taken_back_is_not_among_the_unsynced(path: Path, clock: ManualClock) -> None:
+    log = opened(path, clock)
+    log.append([event()])
+    with files_end_at(path.stat().st_size + 40), pytest.raises(AuditUnwritable):
+        log.append([event()])
+    assert (log.synced, list(log.unsynced)) == (0, lines_of(path))
+    log.close()
+
+
 def test_a_failed_sync_is_final(path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
     log = opened(path, clock)
     log.append([event()])

@@ -4,6 +4,7 @@ import os
 import sqlite3
 import stat
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -221,6 +222,23 @@ def test_a_damaged_page_is_refused(journal: Journal, path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(JournalRefused, match="damaged or unreadable"):
         Journal.open(path, "live")
+
+
+def test_lines_of_the_audit_are_kept_until_their_file_is_synced(journal: Journal) -> None:
+    journal.apply((), Anchor(3, "a" * 64), lines=[b"two", b"three"], synced=1)
+    assert (journal.anchors().kept_from, journal.kept_lines()) == (2, [b"two", b"three"])
+    journal.apply((), Anchor(4, "b" * 64), lines=[b"four"], synced=2)
+    assert (journal.anchors().kept_from, journal.kept_lines()) == (3, [b"three", b"four"])
+    journal.apply((), None)
+    assert journal.kept_lines() == [b"three", b"four"]
+    journal.apply((), Anchor(4, "b" * 64))
+    assert (journal.anchors().kept_from, journal.kept_lines()) == (None, [])
+
+
+def test_anchors_of_an_older_schema_are_read(journal: Journal) -> None:
+    with closing(sqlite3.connect(journal.path)) as other:
+        other.execute("DROP TABLE audit_unsynced")
+    assert read_anchors(journal.path) == journal.anchors() == Anchors(Anchor())
 
 
 def test_a_link_is_refused(path: Path) -> None:

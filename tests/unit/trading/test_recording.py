@@ -384,6 +384,8 @@ async def test_a_failed_sync_is_final_and_reads_of_the_journal_go_on(
 
     monkeypatch.setattr(os, "fdatasync", failing)
     recorder.note_later(event(EventKind.READ))
+    with pytest.raises(NotRecordable, match="audit log: sync: Input/output error"):
+        await recorder.note(event(EventKind.ADMIN))
     for _ in range(3):
         with pytest.raises(NotRecordable, match="audit log: sync: Input/output error"):
             await conclude(recorder)
@@ -391,6 +393,47 @@ async def test_a_failed_sync_is_final_and_reads_of_the_journal_go_on(
     recorder.note_later(event(EventKind.READ))
     assert recorder.statistics().dropped == 2
     assert await recorder.find(*KEY_OF, "i-1") == entry()
+
+
+@pytest.mark.promise("P4", "P5")
+async def test_what_was_recorded_before_its_file_could_not_be_synced_is_kept(
+    records: Records, clock: ManualClock, tmp_path: Path
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        async with recording(records, clock, flush_s=SOON_S) as recorder:
+            await recorder.begin(entry(), event())
+
+            def failing(descriptor: int) -> None:
+                raise OSError(errno.EIO, "Input/output error")
+
+            patch.setattr(os, "fdatasync", failing)
+            assert await conclude(recorder), "durable in the journal, with its record"
+            await until(lambda: recorder.failed_for_good)
+            with pytest.raises(NotRecordable, match="audit log: sync: Input/output error"):
+                await recorder.begin(entry("i-2"), event(intent="i-2"))
+    begun, *_ = lines_of(tmp_path / "audit.jsonl")
+    (tmp_path / "audit.jsonl").write_bytes(begun)  # such a disk may have lost it
+    again = open_records(tmp_path, tmp_path / "audit.jsonl", KEY, "live", clock, 30)
+    assert again.journal.find(entry("i-2").key) is None
+    again.close()
+    assert kinds(tmp_path) == ["request", "outcome", "repair"]
+    assert whole(tmp_path)
+
+
+async def test_the_file_of_the_audit_is_synced_soon_by_itself(records: Records, recorder: Recorder) -> None:
+    await recorder.begin(entry(), event())
+    await conclude(recorder)
+    await until(lambda: not records.unsynced)
+    assert await recorder.find(*KEY_OF, "i-1") is not None  # what the lane was about has ended by then
+    assert records.journal.kept_lines() == []
+
+
+async def test_the_end_leaves_nothing_to_put_back(records: Records, clock: ManualClock, tmp_path: Path) -> None:
+    async with recording(records, clock) as recorder:
+        await recorder.begin(entry(), event())
+        await conclude(recorder)
+        assert read_anchors(tmp_path / JOURNAL_FILE).kept_from == 2
+    assert read_anchors(tmp_path / JOURNAL_FILE).kept_from is None
 
 
 @pytest.fixture

@@ -10,7 +10,15 @@ from cerberod.audit.record import AuditEvent, EventKind
 from cerberod.audit.verify import verify
 from cerberod.audit.writer import AuditRefused
 from cerberod.trading.journal import Begin, Conclude, JournalRefused, Release, read_anchors
-from cerberod.trading.records import JOURNAL_FILE, Item, NotDurable, Records, load_or_make_key, open_records
+from cerberod.trading.records import (
+    JOURNAL_FILE,
+    UNSYNCED_BYTES,
+    Item,
+    NotDurable,
+    Records,
+    load_or_make_key,
+    open_records,
+)
 from tests.support.clock import ManualClock
 from tests.support.records import KEY, entry, event, files_end_at, lines_of
 
@@ -261,6 +269,71 @@ def test_old_intents_are_forgotten_after_ninety_days(open_again: Opening, clock:
     records.keep_house()
     assert records.journal.find(entry().key) is None
     records.close()
+
+
+def test_one_sync_makes_a_write_durable_and_a_commit_of_nothing_syncs_the_file(open_again: Opening) -> None:
+    records = open_again()
+    begin(records)
+    assert records.log is not None
+    assert records.log.synced == 1, "the first of a file, behind which the others are put back"
+    begin(records, "i-2")
+    begin(records, "i-3")
+    assert len(records.log.unsynced) == 2
+    assert records.journal.kept_lines() == list(records.log.unsynced)
+    assert records.journal.anchors().kept_from == 2
+    records.commit(())
+    assert (records.unsynced, records.journal.kept_lines()) == (False, [])
+    begin(records, "i-4")
+    records.commit([Item((event(EventKind.ADMIN),))])
+    assert (records.unsynced, records.journal.kept_lines()) == (False, [])
+    begin(records, "i-5")
+    records.close()
+    assert open_again().journal.kept_lines() == []
+
+
+def test_what_waits_for_a_sync_is_bounded(open_again: Opening) -> None:
+    records = open_again()
+    begin(records)
+    note = "x" * (UNSYNCED_BYTES // 4)
+    kept = []
+    for number in range(8):
+        records.commit([Item((event(params={"note": note}),), Begin.of(entry(f"i-{number + 2}")))])
+        kept.append(len(records.journal.kept_lines()))
+    assert kept == [1, 2, 3, 0, 1, 2, 3, 0]
+    records.close()
+
+
+def test_records_of_a_change_the_journal_refused_are_in_the_synced_file(open_again: Opening, tmp_path: Path) -> None:
+    records = open_again()
+    begin(records)
+    begin(records, "i-2")
+    big = entry("big", params={"note": "x" * 300_000})
+    with files_end_at(100_000), pytest.raises(NotDurable, match="journal: SQLITE_"):
+        records.commit([Item((event(intent="big"),), Begin.of(big))])
+    assert records.log is not None
+    assert (records.log.synced, len(records.journal.kept_lines())) == (3, 1)
+    begin(records, "i-3")
+    assert records.journal.anchors().kept_from == 4
+    records.close()
+    assert whole(tmp_path)
+
+
+@pytest.mark.promise("P5")
+def test_a_record_changed_by_somebody_is_refused_though_the_journal_keeps_it(
+    open_again: Opening, tmp_path: Path
+) -> None:
+    records = open_again()
+    begin(records)
+    begin(records, "i-2")
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for name in ("audit.jsonl", JOURNAL_FILE, JOURNAL_FILE + "-wal"):
+        (copy / name).write_bytes((tmp_path / name).read_bytes())
+    log = copy / "audit.jsonl"
+    log.write_bytes(log.read_bytes().replace(b"i-2", b"i-3"))
+    records.close()
+    with pytest.raises(AuditRefused, match="record 2 was altered"):
+        open_records(copy, copy / "audit.jsonl", KEY, "live", ManualClock(), 30)
 
 
 def test_a_full_disk_fails_the_commit_whole_and_heals(open_again: Opening, tmp_path: Path) -> None:
