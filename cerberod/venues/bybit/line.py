@@ -91,7 +91,10 @@ class Line:
             self._wake()
 
     def _all_sent_in(self, last: "Place") -> float:
-        """Return the seconds until all that wait, and one more, have left and been answered, as answers come now."""
+        """Return the seconds until all that wait, and one more, have left and been answered, as answers come now.
+
+        0 where all of it may leave now: how long an answer takes is no reason not to ask.
+        """
         now = self._clock.monotonic()
         counted_s = self._way_s + COUNTED_S
         held = [(min(each.until, now + counted_s), each.units) for each in self._held]
@@ -103,7 +106,7 @@ class Line:
                 at = _room_at(held, piece, self.per_s, at)
                 held.append((at + counted_s, piece))
                 units -= piece
-        return at - now + self._way_s
+        return at - now + self._way_s if at > now else 0.0
 
     async def enter(self, place: "Place", orders: int) -> tuple[_Held, int]:
         """Wait for its turn and for room; return what it holds then, and for how many of the orders."""
@@ -128,11 +131,12 @@ class Line:
             place.waits = False
             self._wake()
 
-    def answered(self, held: _Held) -> None:
+    def ended(self, held: _Held, *, answered: bool) -> None:
         """Take in that a request has ended: the venue counts it for a second more at the most."""
         now = self._clock.monotonic()
         held.until = min(held.until, now + COUNTED_S)
-        self._way_s = min(now - held.since, _LONGEST_WAY_S)
+        if answered:
+            self._way_s = min(now - held.since, _LONGEST_WAY_S)
         self._wake()
 
     def _wake(self) -> None:
@@ -175,10 +179,12 @@ class Place:
             raise DeadlinePassed(VENUE, sent=False)
         held, share = entered
         self.units -= held.units
+        answered = False
         try:
             yield share
+            answered = True
         finally:
-            self._line.answered(held)
+            self._line.ended(held, answered=answered)
 
 
 def _room_at(held: Iterable[tuple[float, int]], units: int, per_s: int, at: float) -> float:

@@ -121,6 +121,16 @@ def test_where_there_is_no_time_for_all_nothing_leaves_and_the_error_tells_when_
     assert venue.busiest() == 10
 
 
+def test_what_may_leave_now_is_not_refused_however_slow_the_answers_are() -> None:
+    async def main(venue: Venue) -> None:
+        await venue.batch("slow", 10, way_s=0.9)
+        await anyio.sleep(2.0)
+        with anyio.move_on_after(0.5):
+            await venue.batch("at once", 10, way_s=0.2)
+
+    assert [name for _, name, _ in in_virtual_time(main).log] == ["slow", "at once"]
+
+
 def test_cancels_are_not_refused_for_lack_of_time_and_send_what_they_can() -> None:
     async def main(venue: Venue) -> None:
         with anyio.move_on_after(0.5), pytest.raises(DeadlinePassed) as caught:
