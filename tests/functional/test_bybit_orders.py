@@ -225,8 +225,14 @@ async def test_a_conditional_order_waits_for_its_trigger(bot: Client) -> None:
     change = {**PERPETUAL, "order_link_id": placed["client_order_id"], "trigger_price": "41000"}
     changed = await bot.call("bybit.amend_order", change)
     assert (changed["outcome"], changed["order"]["trigger_price"]) == ("confirmed", "41000")
-    fires = await bot.call("bybit.place_order", {**stop, "trigger_direction": 1})
-    assert (fires["outcome"], fires["venue_code"]) == ("rejected", "110092")
+    for by in ("LastPrice", "IndexPrice", "MarkPrice"):
+        fires = {**stop, "trigger_direction": 1, "trigger_by": by}
+        ((field, nearest),) = await denied(bot, "bybit.place_order", fires)
+        assert (field, nearest is not None and float(nearest) > 41000) == ("trigger_price", True)
+    batch = batch_of({**stop, "trigger_direction": 2}, {**stop, "trigger_direction": 1})
+    assert [field for field, _ in await denied(bot, "bybit.place_batch_order", batch)] == ["request.1.trigger_price"]
+    above = {**change, "trigger_price": "900000"}
+    assert [field for field, _ in await denied(bot, "bybit.amend_order", above)] == ["trigger_price"]
 
 
 async def test_a_check_shows_what_would_be_sent(bot: Client) -> None:

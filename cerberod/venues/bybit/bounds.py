@@ -1,6 +1,6 @@
-"""What an order is held against beside its instrument: the band of prices now, and the account's position mode.
+"""What an order is held against beside its instrument: the band of prices and the price now, and the position mode.
 
-Both change. What is remembered may let an order pass that the venue then refuses, which does no harm; before an order
+All change. What is remembered may let an order pass that the venue then refuses, which does no harm; before an order
 is denied for either, the venue is asked anew.
 """
 
@@ -8,8 +8,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from decimal import Decimal
 
+import anyio
+
 from cerberod.clock import Clock
-from cerberod.errors import VenueRefused
+from cerberod.errors import UpstreamError, VenueRefused
 from cerberod.venues.bybit.instruments import Name
 from cerberod.venues.bybit.wire.envelope import Answer
 from cerberod.venues.bybit.wire.reading import Fields
@@ -18,6 +20,10 @@ from cerberod.venues.instrument_book import InstrumentBook
 
 _BAND_TRUSTED_S = 10.0
 _MODE_TRUSTED_S = 600.0
+_PRICE_AWAITED_S = 2.0
+"""How long an order that waits for a price may be held up to see where that price is."""
+_PRICES = {"LastPrice": "lastPrice", "IndexPrice": "indexPrice", "MarkPrice": "markPrice"}
+"""What may fire a trigger, and the field of a ticker that tells it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +83,18 @@ class Bounds:
         self._modes.forget(name)
         mode = await self._modes.get(name)
         return None if mode.takes(position_idx) else mode
+
+    async def price_now(self, name: Name, trigger_by: str) -> Decimal | None:
+        """Return the price that would fire a trigger; None where the venue does not tell it, or not soon."""
+        with anyio.move_on_after(_PRICE_AWAITED_S):
+            try:
+                answer = await self._read("get_tickers", category=name[0].value, symbol=name[1])
+                rows = Fields(answer.result, "result").objects("list")
+                found = next((row for row in rows if row.get("symbol") == name[1]), None)
+                return None if found is None else found.figure_or_none(_PRICES[trigger_by])
+            except UpstreamError:
+                return None  # the venue judges by itself
+        return None
 
     def forget(self, name: Name) -> None:
         """Trust what is known of this instrument no longer."""

@@ -95,6 +95,25 @@ def outside(field: str, side: str, band: Band) -> Reason:
     return Reason(field=field, rule=f"at least {lowest} for an order that sells now", nearest=lowest)
 
 
+def not_beyond(field: str, price: Decimal, now: Decimal, tick: Decimal, what: str, *, above: bool) -> Iterator[Reason]:
+    """Yield the reason why a price is not above, or not below, what another is now; the nearest of the grid that is."""
+    if price > now if above else price < now:
+        return
+    steps, rest = divmod(now, tick)
+    nearest = (steps + 1 if above else steps if rest else steps - 1) * tick
+    told = plain(tidy(nearest)) if nearest > 0 else None
+    yield Reason(field=field, rule=f"{'above' if above else 'below'} {plain(tidy(now))}, {what}", nearest=told)
+
+
+PRICE_WORDS = {"LastPrice": "last price", "IndexPrice": "index price", "MarkPrice": "mark price"}
+
+
+def fires_at_once(field: str, trigger: Decimal, rises: bool, by: str, now: Decimal, tick: Decimal) -> Iterator[Reason]:
+    """Yield the reason why a trigger has been reached already: Bybit refuses it then, with 110092 or 110093."""
+    what = f"the {PRICE_WORDS[by]}, to fire when it {'rises' if rises else 'falls'}"
+    yield from not_beyond(field, trigger, now, tick, what, above=rises)
+
+
 def may_hedge(instrument: Instrument) -> bool:
     """Tell whether the account may hold a long and a short position of it side by side."""
     return instrument.contract_type is ContractType.LINEAR_PERPETUAL and instrument.settle_coin == "USDT"

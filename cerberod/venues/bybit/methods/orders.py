@@ -42,6 +42,7 @@ from cerberod.venues.bybit.methods.terms import (
     objections,
     order_params,
     require_fitting,
+    trigger_objections,
     valid_until,
 )
 from cerberod.venues.bybit.methods.words import (
@@ -75,7 +76,8 @@ async def place_order(call: Call, params: PlaceOrder) -> Plan[OrderOutcome]:
     confirmed carries it as it is then (see `order.order_status`). Rejected when Bybit refused it at once, or afterwards
     without a fill, with its reject reason as `venue_code`: a PostOnly order that would take, an IOC or FOK order with
     nothing to fill it. Unknown when its state is not told in time. Denied, with the nearest value that would pass, when
-    quantity, price, value, band or position index are wrong. The client order id is the order's link id.
+    quantity, price, value, band or position index are wrong, or a trigger of a contract is reached already. The client
+    order id is the order's link id.
     """
     require_fitting(params.category, [params])
     bybit = call.use(Bybit)
@@ -272,6 +274,10 @@ async def amendment(bybit: Bybit, category: str, terms: AmendTerms) -> Amendment
         band = await bybit.bounds.band_against(name, order.side.value, terms.price)
         if band is not None:
             return [rules.outside("price", order.side.value, band)]
+    if terms.trigger_price is not None:
+        direction, by = order.trigger_direction, order.trigger_by
+        if reasons := await trigger_objections(bybit, instrument, terms.trigger_price, direction, by):
+            return reasons
     return found
 
 

@@ -232,12 +232,8 @@ def _past(params: SetTradingStop, held: Position, tick: Decimal) -> Iterator[Rea
     if mark is None:
         return
     long = held.side is WireSide.BUY
+    what = f"the mark price, for a {'long' if long else 'short'} position"
     for field, above in (("take_profit", long), ("stop_loss", not long)):
         price: Decimal | None = getattr(params, field)
-        if not price or (price > mark if above else price < mark):
-            continue
-        steps, rest = divmod(mark, tick)
-        nearest = (steps + 1 if above else steps if rest else steps - 1) * tick
-        what = f"the mark price, {plain(tidy(mark))}, for a {'long' if long else 'short'} position"
-        told = plain(tidy(nearest)) if nearest > 0 else None
-        yield Reason(field=field, rule=f"{'above' if above else 'below'} {what}", nearest=told)
+        if price:
+            yield from rules.not_beyond(field, price, mark, tick, what, above=above)

@@ -308,7 +308,22 @@ async def present_objections(bybit: Bybit, order: OrderTerms, instrument: Instru
         band = await bybit.bounds.band_against(name, order.side, order.price)
         if band is not None:
             reasons.append(rules.outside("price", order.side, band))
+    if order.trigger_price is not None:
+        direction, by = order.trigger_direction, order.trigger_by or "LastPrice"
+        reasons += await trigger_objections(bybit, instrument, order.trigger_price, direction, by)
     return reasons
+
+
+async def trigger_objections(
+    bybit: Bybit, instrument: Instrument, trigger: Decimal, direction: int | None, by: str | None
+) -> list[Reason]:
+    """Say why a trigger would be reached already. In spot its direction follows from the price, so it never is."""
+    if direction is None or by not in rules.PRICE_WORDS:
+        return []
+    now = await bybit.bounds.price_now((instrument.category, instrument.symbol), by)
+    if now is None:
+        return []
+    return list(rules.fires_at_once("trigger_price", trigger, direction == 1, by, now, instrument.tick_size))
 
 
 async def idx_objections(bybit: Bybit, instrument: Instrument, position_idx: int) -> list[Reason]:

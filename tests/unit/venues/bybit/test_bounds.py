@@ -5,17 +5,23 @@ from contextlib import asynccontextmanager
 from decimal import Decimal as D
 from typing import Any
 
+import pytest
+
+from cerberod.venues.bybit import bounds as bounds_module
 from cerberod.venues.bybit.bounds import Bounds
 from cerberod.venues.bybit.wire.words import Category
-from tests.support.bybit_venue import Asked, Refusal, ScriptedBybit, client_of, scripted
+from tests.support.bybit_venue import SILENCE, TICKERS, Asked, Refusal, ScriptedBybit, client_of, scripted
 
 BANDS, POSITIONS = "/v5/market/price-limit", "/v5/position/list"
 NAME = (Category.LINEAR, "BTCUSDT")
 
 
 @asynccontextmanager
-async def asking(band: Any = None, positions: Any = None) -> AsyncIterator[tuple[ScriptedBybit, Bounds]]:
-    async with scripted({BANDS: band, POSITIONS: positions}) as venue, client_of(venue) as bybit:
+async def asking(
+    band: Any = None, positions: Any = None, tickers: Any = None
+) -> AsyncIterator[tuple[ScriptedBybit, Bounds]]:
+    scripts = {BANDS: band, POSITIONS: positions, TICKERS: tickers}
+    async with scripted(scripts) as venue, client_of(venue) as bybit:
         yield venue, bybit.bounds
 
 
@@ -66,3 +72,21 @@ async def test_the_mode_shows_in_the_rows_of_a_flat_position() -> None:
         rows["hedged"] = False
         bounds.forget(NAME)
         assert await bounds.mode_against(NAME, 0) is None
+
+
+ROW = {"symbol": "BTCUSDT", "lastPrice": "100", "indexPrice": "101", "markPrice": ""}
+
+
+@pytest.mark.parametrize(("by", "price"), [("LastPrice", D(100)), ("IndexPrice", D(101)), ("MarkPrice", None)])
+async def test_the_price_that_fires_a_trigger_is_looked_up_each_time(by: str, price: D | None) -> None:
+    async with asking(tickers={"category": "linear", "list": [{**ROW, "symbol": "ETHUSDT"}, ROW]}) as (venue, bounds):
+        for _ in range(2):
+            assert await bounds.price_now(NAME, by) == price
+        assert len(venue.asked(TICKERS)) == 2
+
+
+@pytest.mark.parametrize("answer", [Refusal(10001), {"list": []}, {"list": [{**ROW, "lastPrice": "much"}]}, SILENCE])
+async def test_a_price_that_is_not_told_holds_no_order_up(answer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounds_module, "_PRICE_AWAITED_S", 0.3)
+    async with asking(tickers=answer) as (_, bounds):
+        assert await bounds.price_now(NAME, "LastPrice") is None

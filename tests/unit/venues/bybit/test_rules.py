@@ -119,3 +119,23 @@ def test_a_position_index_fits_the_mode(hedged: bool, takes: list[int]) -> None:
 def test_leverage_has_bounds_and_a_step(leverage: str, nearest: str | None) -> None:
     found = told(rules.wrong_leverage("buy_leverage", D(leverage), PERPETUAL))
     assert [D(each or 0) for _, each in found] == ([] if nearest is None else [D(nearest)])
+
+
+@pytest.mark.parametrize(
+    ("trigger", "rises", "now", "nearest"),
+    [
+        ("52000.2", True, "52000.1", None),
+        ("52000.1", True, "52000.1", "52000.2"),
+        ("40000", True, "52000.13", "52000.2"),
+        ("52000", False, "52000.1", None),
+        ("52000.1", False, "52000.1", "52000"),
+        ("60000", False, "52000.13", "52000.1"),
+        ("60000", False, "0.1", ""),
+    ],
+)
+def test_a_trigger_is_not_reached_already(trigger: str, rises: bool, now: str, nearest: str | None) -> None:
+    found = list(rules.fires_at_once("trigger_price", D(trigger), rises, "MarkPrice", D(now), D("0.1")))
+    assert [(each.field, each.nearest) for each in found] == (
+        [] if nearest is None else [("trigger_price", nearest or None)]
+    )
+    assert all("mark price" in each.rule and now in each.rule for each in found)
