@@ -117,7 +117,7 @@ def place(floor: Floor, i: Instrument, step: Place, number: int) -> None:
 
 
 def do(floor: Floor, listed: dict[str, Instrument], step: NamedTuple, number: int) -> None:
-    orders = floor.exchange.open_orders()
+    orders = floor.exchange.blotter.open_orders()
     match step:
         case Place():
             place(floor, listed[step.kind], step, number)
@@ -148,7 +148,7 @@ def agree(exchange: Exchange) -> None:
             sizes[e.instrument.key] += D(e.fields["execQty"]) * (1 if e.fields["side"] == "Buy" else -1)
     for (category, symbol, _), held in exchange.account.holdings.items():
         assert held.size == sizes[category, symbol]
-    for order in exchange.orders.values():
+    for order in exchange.blotter.orders.values():
         assert order.filled >= 0
         assert order.in_quote or order.filled <= order.qty
         fills = [D(e.fields["execQty"]) for e in exchange.ledger.executions if e.order_id == order.order_id]

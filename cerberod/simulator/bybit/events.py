@@ -1,88 +1,77 @@
-"""What happens without anybody asking: funding, deliveries, conditional orders and the stops of positions."""
+"""What happens without anybody asking: funding, deliveries, and the stops of positions."""
 
 from dataclasses import replace
 from decimal import Decimal
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from cerberod.simulator.bybit.blotter import Blotter
 from cerberod.simulator.bybit.instruments import Instrument
+from cerberod.simulator.bybit.ledger import Ledger
 from cerberod.simulator.bybit.orders import Order, Protection, Trigger
 from cerberod.simulator.bybit.quotes import Quotes
+from cerberod.simulator.bybit.tape import Tape
 from cerberod.simulator.bybit.wallet import Holding
 from cerberod.simulator.matching import ZERO, Side
 from cerberod.simulator.noise import KNOT_MS
-
-if TYPE_CHECKING:
-    from cerberod.simulator.bybit.exchange import Exchange
 
 _MOST_PAYMENTS: Final = 200
 _AVERAGED_MS: Final = 1_800_000
 
 
 class Events:
-    """The events of one exchange, run up to the present by `run`."""
+    """The events of one account, run up to the present by `run`."""
 
-    def __init__(self, exchange: "Exchange") -> None:
-        self._exchange = exchange
-        self._funded_ms = exchange.quotes.now_ms()
+    def __init__(self, ledger: Ledger, tape: Tape, blotter: Blotter) -> None:
+        self._ledger = ledger
+        self._account = ledger.account
+        self._quotes = ledger.quotes
+        self._tape = tape
+        self._blotter = blotter
+        self._funded_ms = self._quotes.now_ms()
 
     def run(self) -> None:
         """Let everything happen that is due."""
         self._fund()
         self._deliver()
         self._trail()
-        for order in self._exchange.open_orders():
-            if order.status == "Untriggered" and order.seen and order.trigger is not None:
-                price = self._exchange.trigger_price(order.instrument, order.trigger.by)
-                if order.trigger.met(price):
-                    self._fire(order)
 
     # Funding and delivery
 
     def _fund(self) -> None:
-        exchange, now_ms = self._exchange, self._exchange.quotes.now_ms()
-        since_ms, self._funded_ms = self._funded_ms, now_ms
+        since_ms, now_ms = self._funded_ms, self._quotes.now_ms()
+        self._funded_ms = now_ms
         if now_ms <= since_ms:
             return
-        for held in exchange.account.holdings.values():
+        for held in self._account.holdings.values():
             i = held.instrument
             if not held.size or not i.perpetual:
                 continue
-            times = exchange.tape.funding_times(i, max(since_ms, held.opened_ms), now_ms)[-_MOST_PAYMENTS:]
-            for time_ms, rate in zip(times, exchange.tape.funding_rates(i, times), strict=True):
-                index = exchange.quotes.market.index(i.asset, time_ms) * i.scale
-                exchange.ledger.fund(held, Decimal(repr(rate)), Decimal(repr(round(index, 8))), time_ms)
+            times = self._tape.funding_times(i, max(since_ms, held.opened_ms), now_ms)[-_MOST_PAYMENTS:]
+            for time_ms, rate in zip(times, self._tape.funding_rates(i, times), strict=True):
+                index = self._quotes.market.index(i.asset, time_ms) * i.scale
+                self._ledger.fund(held, Decimal(repr(rate)), Decimal(repr(round(index, 8))), time_ms)
 
     def _deliver(self) -> None:
-        exchange = self._exchange
-        for key, held in list(exchange.account.holdings.items()):
+        now_ms = self._quotes.now_ms()
+        for key, held in list(self._account.holdings.items()):
             i = held.instrument
-            if not i.delivery_ms or exchange.quotes.now_ms() < i.delivery_ms:
+            if not i.delivery_ms or now_ms < i.delivery_ms:
                 continue
             if held.size:
-                exchange.ledger.deliver(held, delivery_price(exchange.quotes, i), i.delivery_ms)
-            del exchange.account.holdings[key]
-        for order in exchange.open_orders():
+                self._ledger.deliver(held, delivery_price(self._quotes, i), i.delivery_ms)
+            del self._account.holdings[key]
+        for order in self._blotter.open_orders():
             i = order.instrument
-            if i.delivery_ms and exchange.quotes.now_ms() >= i.delivery_ms:
-                exchange.end(order, cancel_type="CancelBySettle")
+            if i.delivery_ms and now_ms >= i.delivery_ms:
+                self._blotter.end(order, cancel_type="CancelBySettle")
 
-    # Conditional orders and stops
-
-    def _fire(self, order: Order) -> None:
-        """Make a conditional order a real one."""
-        order.triggered, order.status = True, "New"
-        order.updated_ms = self._exchange.quotes.now_ms()
-        if order.market:
-            mark = self._exchange.quotes.mark(order.instrument)
-            band = order.instrument.band * (1 if order.side is Side.BUY else -1)
-            order.price = order.instrument.on_grid(mark.price * float(1 + band))
-        self._exchange.match(order)
+    # The stops of positions
 
     def after_fill(self, order: Order) -> None:
         """Give a position the protection its order carried, and take away the stops of one that is gone."""
         if order.instrument.spot:
             return
-        held = self._exchange.account.holding(order.instrument, order.position_idx)
+        held = self._account.holding(order.instrument, order.position_idx)
         if held.size and order.protection.any and held.protection != order.protection:
             self.protect(held, order.protection)
         if not held.size:
@@ -104,11 +93,11 @@ class Events:
 
     def stop(self, held: Holding, name: str, trigger: Trigger, qty: Decimal, limit: Decimal | None = None) -> None:
         """Add a stop order of a position, as the venue makes them itself."""
-        exchange, i = self._exchange, held.instrument
-        number, now_ms = exchange.numbering.next(), exchange.quotes.now_ms()
-        exchange.adopt(
+        i, numbering = held.instrument, self._ledger.numbering
+        number, now_ms = numbering.next(), self._quotes.now_ms()
+        self._blotter.add(
             Order(
-                exchange.numbering.order_id(i, number),
+                numbering.order_id(i, number),
                 "",
                 number,
                 i,
@@ -124,9 +113,10 @@ class Events:
                 close_on_trigger=True,
                 trigger=trigger,
                 status="Untriggered",
+                seen=True,
                 create_type=f"CreateBy{name}",
                 stop_type=name,
-                last_price=i.price_text(exchange.tape.last(i)),
+                last_price=i.price_text(self._tape.last(i)),
             )
         )
 
@@ -136,12 +126,12 @@ class Events:
 
     def _cancel_stops(self, held: Holding, names: tuple[str, ...]) -> None:
         for order in self._stops(held, names):
-            self._exchange.end(order, cancel_type="CancelByTpSlTsClear")
+            self._blotter.end(order, cancel_type="CancelByTpSlTsClear")
 
     def _stops(self, held: Holding, names: tuple[str, ...]) -> list[Order]:
         return [
             o
-            for o in self._exchange.open_orders()
+            for o in self._blotter.open_orders()
             if o.instrument.key == held.instrument.key
             and o.position_idx == held.idx
             and o.stop_type in names
@@ -150,7 +140,7 @@ class Events:
 
     def _cut_reducing(self, cause: Order, held: Holding) -> None:
         """End resting reduce-only orders that have nothing left to reduce; stops follow the position's size."""
-        for order in self._exchange.open_orders():
+        for order in self._blotter.open_orders():
             if order is cause or order.instrument.key != held.instrument.key or order.position_idx != held.idx:
                 continue
             if not order.reduce_only or not order.seen:
@@ -159,14 +149,14 @@ class Events:
                 if order.stop_type in ("TakeProfit", "StopLoss") and held.size:
                     order.qty = abs(held.size)
             elif held.size == 0 or (held.size > 0) is (order.side is Side.BUY):
-                self._exchange.end(order, cancel_type="CancelByReduceOnly")
+                self._blotter.end(order, cancel_type="CancelByReduceOnly")
 
     def _trail(self) -> None:
         """Move trailing stops along, and close the position whose price came back far enough."""
-        for held in list(self._exchange.account.holdings.values()):
+        for held in list(self._account.holdings.values()):
             if not held.size or not held.trailing:
                 continue
-            price = self._exchange.trigger_price(held.instrument, "LastPrice")
+            price = self._quotes.trigger_price(held.instrument, "LastPrice")
             long = held.size > 0
             if held.extreme is None:
                 start = held.active_price

@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from cerberod.simulator.bybit import checks
+from cerberod.simulator.bybit.blotter import Blotter, BookKey
 from cerberod.simulator.bybit.catalogue import Catalogue
 from cerberod.simulator.bybit.checks import AmendRequest, OrderRequest
 from cerberod.simulator.bybit.events import Events
@@ -31,10 +32,6 @@ LATENCY_S: Final = 0.004
 _MOST_OPEN = 500
 _MOST_OPEN_OPTIONS = 50
 _MOST_CONDITIONAL = 10
-_KEPT_CLOSED = 5_000
-_KEPT_LINKS = 100_000
-
-BookKey = tuple[str, str]
 
 
 class Exchange:
@@ -55,18 +52,14 @@ class Exchange:
         self.numbering = Numbering(self._first_id)
         self.account = Account()
         self.ledger = Ledger(self.account, self.quotes, self.numbering)
-        self._books: dict[BookKey, Book] = {}
+        self.blotter = Blotter(self.quotes)
         self._quoted: dict[BookKey, tuple[int, float]] = {}
         self._instruments: dict[BookKey, Instrument] = {}
-        self.orders: dict[str, Order] = {}
-        self._open: dict[str, Order] = {}
-        self._links: dict[tuple[bool, str], str] = {}
-        self._closed: deque[str] = deque()
         self.protections: dict[str, int] = {}
         """Seconds after which orders are cancelled on a disconnect, by product."""
         self._due: deque[tuple[float, Callable[[], None]]] = deque()
-        self.margin = Margin(self)
-        self.events = Events(self)
+        self.margin = Margin(self.account, self.quotes, self.blotter)
+        self.events = Events(self.ledger, self.tape, self.blotter)
 
     # Books
 
@@ -76,11 +69,11 @@ class Exchange:
 
     def has_book(self, instrument: Instrument) -> bool:
         """Tell whether anybody here traded an instrument lately."""
-        return instrument.key in self._books
+        return instrument.key in self.blotter.books
 
     def _quote(self, instrument: Instrument, mark: Mark) -> Book:
         key = instrument.key
-        book = self._books.setdefault(key, Book())
+        book = self.blotter.books.setdefault(key, Book())
         self._instruments[key] = instrument
         version = self.quotes.version(instrument)
         if self._quoted.get(key) != version:
@@ -97,17 +90,18 @@ class Exchange:
         for key, instrument in list(self._instruments.items()):
             if self.catalogue.get(*key) is None:
                 self._expire(key)
-            elif len(self._books[key]):
+            elif len(self.blotter.books[key]):
                 self.book(instrument)
             elif self._quoted[key] != self.quotes.version(instrument):
-                del self._books[key], self._quoted[key], self._instruments[key]
+                del self.blotter.books[key], self._quoted[key], self._instruments[key]
         self.events.run()
+        self._trigger()
 
     def _expire(self, key: BookKey) -> None:
-        book = self._books.pop(key)
+        book = self.blotter.books.pop(key)
         del self._quoted[key], self._instruments[key]
         for order_id in book.order_ids():
-            self.end(self.orders[order_id], cancel_type="CancelBySettle")
+            self.blotter.end(self.blotter.orders[order_id], cancel_type="CancelBySettle")
 
     def _later(self, effect: Callable[[], None]) -> None:
         self._due.append((self._now_s() + LATENCY_S, effect))
@@ -117,11 +111,7 @@ class Exchange:
     def place(self, request: OrderRequest) -> Order:
         """Accept a new order; it reaches the book a moment later."""
         order = self.checked(request)
-        self.orders[order.order_id] = self._open[order.order_id] = order
-        if order.link_id:
-            self._links[_link(order.instrument, order.link_id)] = order.order_id
-            while len(self._links) > _KEPT_LINKS:
-                del self._links[next(iter(self._links))]
+        self.blotter.add(order)
         self._later(lambda: self._enter(order))
         return order
 
@@ -130,7 +120,7 @@ class Exchange:
         i = request.instrument
         mark = self.quotes.mark(i)
         checks.check_link(i, request.link_id)
-        if request.link_id and _link(i, request.link_id) in self._links:
+        if request.link_id and self.blotter.used(i, request.link_id):
             raise VenueError(170141 if i.spot else 110072)
         if i.status != "Trading":
             raise VenueError(110074)
@@ -143,7 +133,7 @@ class Exchange:
             if request.trigger is None:
                 checks.check_band(i, request.side, request.price, mark)
         if request.trigger is not None:
-            checks.check_trigger(i, request.trigger, self.trigger_price(i, request.trigger.by))
+            checks.check_trigger(i, request.trigger, self.quotes.trigger_price(i, request.trigger.by))
         if request.protection.any:
             if request.reduce_only:
                 raise VenueError(PARAMETER, "params error: reduceOnly order can not set TP/SL")
@@ -211,7 +201,7 @@ class Exchange:
         return highest if request.side is Side.BUY else lowest
 
     def _check_room(self, instrument: Instrument, conditional: bool) -> None:
-        mine = [o for o in self.open_orders() if o.instrument.category == instrument.category]
+        mine = [o for o in self.blotter.open_orders() if o.instrument.category == instrument.category]
         if instrument.option:
             if sum(o.instrument.base == instrument.base for o in mine) >= _MOST_OPEN_OPTIONS:
                 raise VenueError(110020, f"Not allowed to have more than {_MOST_OPEN_OPTIONS} active orders")
@@ -225,11 +215,6 @@ class Exchange:
                 raise VenueError(110009)
             if len(here) >= _MOST_OPEN:
                 raise VenueError(110020)
-
-    def trigger_price(self, instrument: Instrument, by: str) -> Decimal:
-        """Return the price a trigger looks at; the last price is the house's middle, which moves with every quote."""
-        mark = self.quotes.mark(instrument)
-        return Decimal(repr(round(mark.index if by == "IndexPrice" else mark.price, 10)))
 
     def amend(self, order: Order, change: AmendRequest) -> None:
         """Accept a change of an open order; it takes effect a moment later."""
@@ -250,7 +235,7 @@ class Exchange:
         if change.trigger_price is not None:
             if order.trigger is None:
                 raise VenueError(PARAMETER, "params error: triggerPrice invalid")
-            now = self.trigger_price(i, order.trigger.by)
+            now = self.quotes.trigger_price(i, order.trigger.by)
             checks.check_trigger(i, replace(order.trigger, price=change.trigger_price), now)
         if change.protection is not None and change.protection.any:
             checks.check_protection(i, order.side, change.protection, price)
@@ -268,7 +253,7 @@ class Exchange:
             order.protection = change.protection
         if change.trigger_price is not None and order.trigger is not None:
             order.trigger = replace(order.trigger, price=change.trigger_price)
-        book = self._books.get(order.instrument.key)
+        book = self.blotter.books.get(order.instrument.key)
         resting = None if book is None else book.resting(order.order_id)
         if book is None or resting is None:
             order.qty, order.price = qty, price
@@ -280,58 +265,47 @@ class Exchange:
             return
         book.cancel(order.order_id)
         order.qty, order.price = qty, price
-        self.match(order)
+        self._match(order)
 
     def cancel(self, order: Order) -> None:
         """Accept the cancellation of an open order; a fill may come first."""
         if not order.open:
             raise VenueError(170213 if order.instrument.spot else 110001)
-        self._later(lambda: self.end(order, "EC_PerCancelRequest", "CancelByUser"))
-
-    def end(self, order: Order, reason: str = "EC_NoError", cancel_type: str = "UNKNOWN") -> None:
-        """End an order now, if it is open."""
-        if not order.open:
-            return
-        book = self._books.get(order.instrument.key)
-        if book is not None and order.order_id in book:
-            book.cancel(order.order_id)
-        order.end(self.quotes.now_ms(), reason, cancel_type)
-        self._remember_closed(order)
-
-    def find(self, instrument_category: str, order_id: str, link_id: str) -> Order | None:
-        """Return an order by its id, which goes first, or by its link id."""
-        found = order_id or self._links.get((instrument_category == "spot", link_id), "")
-        order = self.orders.get(found)
-        return order if order is not None and order.instrument.category == instrument_category else None
-
-    def open_orders(self) -> list[Order]:
-        """Return all open orders, oldest first, those not yet processed among them."""
-        return [order for order in self._open.values() if order.open]
+        self._later(lambda: self.blotter.end(order, "EC_PerCancelRequest", "CancelByUser"))
 
     # Matching
-
-    def adopt(self, order: Order) -> None:
-        """Take in an order the venue made itself: a stop of a position."""
-        order.seen = True
-        self.orders[order.order_id] = self._open[order.order_id] = order
 
     def _enter(self, order: Order) -> None:
         order.seen = True
         if order.open and order.trigger is None:
-            self.match(order)
+            self._match(order)
 
-    def match(self, order: Order) -> None:
+    def _trigger(self) -> None:
+        """Make real orders of the conditional ones whose price has come."""
+        for order in self.blotter.open_orders():
+            if order.status != "Untriggered" or not order.seen or order.trigger is None:
+                continue
+            i = order.instrument
+            if not order.trigger.met(self.quotes.trigger_price(i, order.trigger.by)):
+                continue
+            order.triggered, order.status, order.updated_ms = True, "New", self.quotes.now_ms()
+            if order.market:
+                band = i.band * (1 if order.side is Side.BUY else -1)
+                order.price = i.on_grid(self.quotes.mark(i).price * float(1 + band))
+            self._match(order)
+
+    def _match(self, order: Order) -> None:
         """Let an order meet the book: trade, rest, or end."""
         i = order.instrument
         if self.catalogue.get(i.category, i.symbol) is None:
-            self.end(order, cancel_type="CancelBySettle")
+            self.blotter.end(order, cancel_type="CancelBySettle")
             return
         book = self.book(i)
         if order.reduce_only and not self._still_reduces(order):
-            self.end(order, cancel_type="CancelByReduceOnly")
+            self.blotter.end(order, cancel_type="CancelByReduceOnly")
             return
         if order.time_in_force in ("PostOnly", "RPI") and book.would_take(order.side, order.price):
-            self.end(order, "EC_PostOnlyWillTakeLiquidity")
+            self.blotter.end(order, "EC_PostOnlyWillTakeLiquidity")
             return
         qty = self._affordable(book, order) if order.in_quote else order.remaining
         lifetime = LIFETIMES.get(order.time_in_force, Lifetime.GOOD_TIL_CANCELLED)
@@ -343,10 +317,10 @@ class Exchange:
             return
         if order.in_quote and order.value == order.qty:
             order.status = "Filled"
-            self._remember_closed(order)
+            self.blotter.close(order)
         elif order.order_id not in book:
             nothing = order.time_in_force == "IOC" and not order.filled and not order.market
-            self.end(order, "EC_NoImmediateQtyToFill" if nothing else "EC_CancelForNoFullFill")
+            self.blotter.end(order, "EC_NoImmediateQtyToFill" if nothing else "EC_CancelForNoFullFill")
 
     def _still_reduces(self, order: Order) -> bool:
         held = self.account.size(order.instrument, order.position_idx)
@@ -372,17 +346,11 @@ class Exchange:
         for order_id, is_taker in ((fill.maker_id, False), (fill.taker_id, True)):
             if order_id is None or (is_taker and not taker):
                 continue
-            order = self.orders[order_id]
+            order = self.blotter.orders[order_id]
             self.ledger.fill(order, fill.amount, fill.price, is_taker)
             if not order.open:
-                self._remember_closed(order)
+                self.blotter.close(order)
             self.events.after_fill(order)
-
-    def _remember_closed(self, order: Order) -> None:
-        self._open.pop(order.order_id, None)
-        self._closed.append(order.order_id)
-        while len(self._closed) > _KEPT_CLOSED:
-            self.orders.pop(self._closed.popleft(), None)
 
     # What tests ask
 
@@ -398,7 +366,7 @@ class Exchange:
             if held.size
         }
         return {
-            "orders": [{"category": o.instrument.category} | o.record() for o in self.orders.values()],
+            "orders": [{"category": o.instrument.category} | o.record() for o in self.blotter.orders.values()],
             "trades": [{"category": e.instrument.category} | e.fields for e in self.ledger.executions],
             "settings": {
                 "leverage": {symbol: plain(set_to) for (_, symbol), set_to in self.account.leverages.items()},
@@ -411,7 +379,3 @@ class Exchange:
 
 def _text(price: Decimal | None) -> str:
     return "" if price is None else plain(price)
-
-
-def _link(instrument: Instrument, link_id: str) -> tuple[bool, str]:
-    return instrument.spot, link_id

@@ -2,20 +2,14 @@
 
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING, Final
 
+from cerberod.simulator.bybit.blotter import Blotter
 from cerberod.simulator.bybit.instruments import Instrument
 from cerberod.simulator.bybit.orders import Order
-from cerberod.simulator.bybit.quotes import Mark
-from cerberod.simulator.bybit.wallet import MAINTENANCE, Holding, fee, fee_rate, initial_margin
+from cerberod.simulator.bybit.quotes import Mark, Quotes
+from cerberod.simulator.bybit.wallet import MAINTENANCE, Account, Holding, fee, fee_rate, initial_margin
 from cerberod.simulator.bybit.wire import VenueError
 from cerberod.simulator.matching import ZERO, Side
-
-if TYPE_CHECKING:
-    from cerberod.simulator.bybit.exchange import Exchange
-
-_SHORTEST = Decimal("0.00000001")
-EXACT: Final = _SHORTEST
 
 
 @dataclass
@@ -49,24 +43,26 @@ class Totals:
 
 
 class Margin:
-    """The margin of one exchange's account, at present marks."""
+    """The margin of one account with its open orders, at present marks."""
 
-    def __init__(self, exchange: "Exchange") -> None:
-        self._exchange = exchange
+    def __init__(self, account: Account, quotes: Quotes, blotter: Blotter) -> None:
+        self._account = account
+        self._quotes = quotes
+        self._blotter = blotter
 
     def usd(self, coin: str) -> Decimal:
         """Return a coin's price in dollars."""
-        return Decimal(repr(self._exchange.quotes.usd(coin)))
+        return Decimal(repr(self._quotes.usd(coin)))
 
     def price(self, instrument: Instrument) -> tuple[Decimal, Decimal]:
         """Return (mark, index) as money sees them."""
-        mark = self._exchange.quotes.mark(instrument)
+        mark = self._quotes.mark(instrument)
         return Decimal(repr(round(mark.price, 8))), Decimal(repr(round(mark.index, 8)))
 
     def of_holding(self, held: Holding) -> tuple[Decimal, Decimal]:
         """Return (initial, maintenance) of a position, in its settlement coin."""
         mark, index = self.price(held.instrument)
-        leverage = self._exchange.account.leverage(held.instrument)
+        leverage = self._account.leverage(held.instrument)
         initial = initial_margin(held.instrument, held.size, mark, index, leverage)
         if held.instrument.option:
             return initial, initial / 2
@@ -82,27 +78,27 @@ class Margin:
             return i.quote, order.qty - order.value if order.in_quote else left * order.price
         if order.reduce_only or (order.trigger is not None and not order.triggered):
             return i.settle, ZERO
-        held = self._exchange.account.size(i, order.position_idx)
+        held = self._account.size(i, order.position_idx)
         signed = left if order.side is Side.BUY else -left
         if held and (held > 0) != (signed > 0):
             left = max(ZERO, left - abs(held))
             signed = left if signed > 0 else -left
-        leverage = self._exchange.account.leverage(i)
+        leverage = self._account.leverage(i)
         if not i.option:
             return i.settle, i.value_of(left, order.price) * (1 / leverage + fee_rate(i, taker=True))
-        index = Decimal(repr(round((mark or self._exchange.quotes.mark(i)).index, 8)))
+        index = Decimal(repr(round((mark or self._quotes.mark(i)).index, 8)))
         if signed > 0:
             return i.settle, left * order.price + fee(i, left, order.price, index, taker=True)
         return i.settle, initial_margin(i, signed, order.price, index, leverage)
 
     def totals(self, besides: Order | None = None) -> Totals:
         """Return the account's sums, one open order left out if asked."""
-        account = self._exchange.account
+        account = self._account
         sums: dict[str, CoinSums] = {coin: CoinSums() for coin in account.balances}
         for held in account.holdings.values():
             if held.size:
                 self._add(sums.setdefault(held.instrument.settle, CoinSums()), held)
-        for order in self._exchange.open_orders():
+        for order in self._blotter.open_orders():
             if besides is None or order.order_id != besides.order_id:
                 coin, tied = self.of_order(order)
                 into = sums.setdefault(coin, CoinSums())
@@ -148,7 +144,7 @@ class Margin:
             return
         totals = self.totals(besides)
         if order.instrument.spot:
-            free = self._exchange.account.balance(coin) - totals.coins.get(coin, CoinSums()).locked
+            free = self._account.balance(coin) - totals.coins.get(coin, CoinSums()).locked
             if tied > free:
                 raise VenueError(170131)
         elif tied * self.usd(coin) > totals.available:

@@ -19,7 +19,7 @@ def _selected(call: Call, category: str) -> list[Order]:
         listed(exchange, category, symbol)
     base, settle = p.text("baseCoin"), p.text("settleCoin")
     wanted = p.choice("orderFilter", ("Order", "StopOrder", "tpslOrder"))
-    found = [o for o in exchange.orders.values() if o.seen and o.instrument.category == category]
+    found = [o for o in exchange.blotter.orders.values() if o.seen and o.instrument.category == category]
     if order_id:
         found = [o for o in found if o.order_id == order_id]
     elif link_id:

@@ -173,7 +173,7 @@ def _has_position(call: Call, i: Instrument) -> bool:
 
 
 def _has_orders(call: Call, i: Instrument) -> bool:
-    return any(o.instrument.key == i.key for o in call.exchange.open_orders())
+    return any(o.instrument.key == i.key for o in call.exchange.blotter.open_orders())
 
 
 def trading_stop(call: Call) -> Reply:

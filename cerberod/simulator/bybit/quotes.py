@@ -99,6 +99,11 @@ class Quotes:
                 price = float(self.market.forward(instrument.asset, moment, np.array([instrument.delivery_ms]))[0])
         return Mark(moment, index, price, price)
 
+    def trigger_price(self, instrument: Instrument, by: str) -> Decimal:
+        """Return the price a trigger looks at; the last price is the house's middle, which moves with every quote."""
+        mark = self.mark(instrument)
+        return Decimal(repr(round(mark.index if by == "IndexPrice" else mark.price, 10)))
+
     def option_marks(self, options: Sequence[Instrument]) -> dict[str, Mark]:
         """Value options, by symbol; those of one moment are remembered."""
         self._forget_the_past()

@@ -63,7 +63,7 @@ def _trigger(exchange: Exchange, i: Instrument, p: Params) -> Trigger | None:
         return None
     by = p.choice("triggerBy", _PRICES, "LastPrice")
     if i.spot:
-        return Trigger(price, rises=price > exchange.trigger_price(i, "LastPrice"))
+        return Trigger(price, rises=price > exchange.quotes.trigger_price(i, "LastPrice"))
     direction = p.whole("triggerDirection")
     if direction not in (1, 2):
         raise bad("triggerDirection")
@@ -107,7 +107,7 @@ def named_order(exchange: Exchange, p: Params, category: str, late: str = "cance
     if not order_id and not link_id:
         raise VenueError(PARAMETER, "params error: OrderId or orderLinkId is required")
     i = listed(exchange, category, p.required("symbol"))
-    order = exchange.find(category, order_id, link_id)
+    order = exchange.blotter.find(category, order_id, link_id)
     if order is None or order.instrument.key != i.key:
         raise VenueError(170213) if i.spot else VenueError(110001, f"order not exists or too late to {late}")
     return order
@@ -157,7 +157,7 @@ def cancel_all(call: Call) -> Reply:
         wanted = wanted or "Order"
     found = [
         o
-        for o in exchange.open_orders()
+        for o in exchange.blotter.open_orders()
         if o.instrument.category == category
         and symbol in ("", o.instrument.symbol)
         and base in ("", o.instrument.base)

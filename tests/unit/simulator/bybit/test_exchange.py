@@ -153,7 +153,7 @@ def test_a_take_profit_closes_all_of_a_short(floor: Floor) -> None:
     assert floor.size(floor.perpetual) == D("-0.03")
     floor.move(0.985)
     assert floor.size(floor.perpetual) == 0
-    assert floor.exchange.open_orders() == []
+    assert floor.exchange.blotter.open_orders() == []
 
 
 def test_a_stop_of_a_part_closes_that_part(floor: Floor) -> None:
