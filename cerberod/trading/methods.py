@@ -54,7 +54,7 @@ async def _read(reading: Awaitable[T]) -> T:
 class GetOutcome(Params):
     """Which write."""
 
-    intent: Intent = Field(description="The idempotency key of the write.")
+    intent: Intent = Field(description="The idempotency key of the write.", examples=["first-order"])
 
 
 class KnownWrite(Result):
@@ -141,8 +141,11 @@ async def list_unresolved(call: Call, params: ListUnresolved) -> Unresolved:
 class Check(Params):
     """A write to try out."""
 
-    method: str = Field(description="The write method to check, such as deribit.place_order.")
-    params: dict[str, Any] = Field(description="Its params, as they would be sent.")
+    method: str = Field(description="The write method to check.", examples=["deribit.place_order"])
+    params: dict[str, Any] = Field(
+        description="Its params, as they would be sent.",
+        examples=[{"instrument_name": "BTC-PERPETUAL", "side": "buy", "amount": "10", "price": "50000"}],
+    )
 
 
 class Checked(Result):
@@ -287,10 +290,12 @@ async def _set(call: Call, covers: Covers, state: TradingState, reason: str) -> 
 class SettleIntent(Params):
     """Which write, and what became of it."""
 
-    intent: Intent = Field(description="The idempotency key of the write.")
-    bot_tag: BotTag = Field(description="The bot that asked for it.")
+    intent: Intent = Field(description="The idempotency key of the write.", examples=["first-order"])
+    bot_tag: BotTag = Field(description="The bot that asked for it.", examples=["me"])
     outcome: Literal["confirmed", "rejected"] = Field(description="What became of it, as found out by other means.")
-    reason: str = Field(min_length=1, max_length=256, description="How this is known, for the record.")
+    reason: str = Field(
+        min_length=1, max_length=256, description="How this is known, for the record.", examples=["seen at the venue"]
+    )
 
 
 @method("admin.settle_intent", effect=Effect.ADMIN, scope="admin", cost=0, urgent=True)

@@ -16,8 +16,14 @@ Bps = Annotated[float, Field(gt=0, le=10_000)]
 class Book(Params):
     """An order book and what to ask of it."""
 
-    bids: Side = Field(description="[price, size] of each level, highest price first; prices and sizes above 0.")
-    asks: Side = Field(description="[price, size] of each level, lowest price first; sizes in the unit of the bids'.")
+    bids: Side = Field(
+        description="[price, size] of each level, highest price first; prices and sizes above 0.",
+        examples=[[[99.5, 2], [99, 1]]],
+    )
+    asks: Side = Field(
+        description="[price, size] of each level, lowest price first; sizes in the unit of the bids'.",
+        examples=[[[100.5, 1], [101, 3]]],
+    )
     levels: Annotated[int, Field(ge=1, le=5_000)] = Field(default=10, description="Imbalance of the best 1 … so many.")
     depths_bps: Annotated[list[Bps], Field(min_length=1, max_length=50)] = Field(
         default=[10.0, 25.0, 50.0, 100.0], description="Imbalance within each distance of the mid, in basis points."

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field
 
+from cerberod.calculation.methods import examples
 from cerberod.calculation.methods.options import MOST_OPTIONS, STRIKE, TYPE, OptionType, Price
 from cerberod.calculation.methods.words import Basis, Series
 from cerberod.calculation.service import Calculation, Kernel
@@ -41,9 +42,9 @@ class MarkedOption(OpenOption):
 class MaxPainParams(Params):
     """What is open."""
 
-    as_of: AwareDatetime = Field(description=AS_OF)
+    as_of: AwareDatetime = Field(description=AS_OF, examples=[examples.AS_OF])
     options: Annotated[list[OpenOption], Field(min_length=1, max_length=MOST_OPTIONS)] = Field(
-        description="The chain, each option once."
+        description="The chain, each option once.", examples=[examples.LISTED]
     )
 
 
@@ -81,10 +82,10 @@ async def max_pain(call: Call, params: MaxPainParams) -> MaxPain:
 class Chain(Params):
     """A chain with volatilities."""
 
-    as_of: AwareDatetime = Field(description=AS_OF)
-    spot: Price = Field(description="Spot or index price, in quote currency.")
+    as_of: AwareDatetime = Field(description=AS_OF, examples=[examples.AS_OF])
+    spot: Price = Field(description="Spot or index price, in quote currency.", examples=[80000])
     options: Annotated[list[MarkedOption], Field(min_length=1, max_length=MOST_OPTIONS)] = Field(
-        description="The chain, each option once."
+        description="The chain, each option once.", examples=[examples.MARKED]
     )
 
 
@@ -127,11 +128,13 @@ async def oi_weighted_skew(call: Call, params: Chain) -> WeightedSkew:
 class SmileParams(Params):
     """The smile of one expiry."""
 
-    as_of: AwareDatetime = Field(description=AS_OF)
-    expiry: AwareDatetime = Field(description=EXPIRY)
-    forward: Price = Field(description="Forward of the expiry, in quote currency.")
-    strikes: Series = Field(description="Strikes, rising, at least two; quote currency.")
-    iv_pct: Series = Field(description="Volatility of each strike, percent a year.")
+    as_of: AwareDatetime = Field(description=AS_OF, examples=[examples.AS_OF])
+    expiry: AwareDatetime = Field(description=EXPIRY, examples=[examples.EXPIRY])
+    forward: Price = Field(description="Forward of the expiry, in quote currency.", examples=[80400])
+    strikes: Series = Field(
+        description="Strikes, rising, at least two; quote currency.", examples=[[60000, 70000, 80000, 90000, 100000]]
+    )
+    iv_pct: Series = Field(description="Volatility of each strike, percent a year.", examples=[[55, 48, 42, 41, 43]])
     deviations: Annotated[float, Field(gt=0, le=10)] = Field(
         default=1.0, description="How far from the money to compare, in units of ATM volatility times root of time."
     )

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from cerberod.calculation.methods import examples
 from cerberod.calculation.methods.words import Basis, OfBars, OfClose, Period, Series, Values
 from cerberod.calculation.service import Calculation, Kernel
 from cerberod.rpc.call import Call
@@ -168,7 +169,9 @@ async def adx(call: Call, params: Ranged) -> Directional:
 class Vwap(OfBars):
     """Bars with volumes, and what to average over."""
 
-    volume: Series = Field(description="Volumes of the bars in any one unit, as many as `close`; 0 or above.")
+    volume: Series = Field(
+        description="Volumes of the bars in any one unit, as many as `close`; 0 or above.", examples=[examples.VOLUME]
+    )
     session: Annotated[list[int], Field(min_length=1, max_length=10_000)] | None = Field(
         default=None,
         description="A label for each bar, such as its day's number; the average begins anew where it changes.",

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from cerberod.calculation.methods import examples
 from cerberod.calculation.methods.words import Basis
 from cerberod.calculation.service import Calculation, Kernel
 from cerberod.rpc.call import Call
@@ -37,7 +38,7 @@ class BlackScholes(Params):
     """Options and how to price them."""
 
     options: Annotated[list[PricedOption], Field(min_length=1, max_length=MOST_OPTIONS)] = Field(
-        description="The options."
+        description="The options.", examples=[[examples.PRICED]]
     )
     model: Model = Field(default="black_76", description=MODEL)
     rate_pct: Percent = Field(default=0.0, description=RATE)
@@ -96,7 +97,7 @@ class ImpliedVol(Params):
     """Options with prices."""
 
     options: Annotated[list[QuotedOption], Field(min_length=1, max_length=MOST_OPTIONS)] = Field(
-        description="The options."
+        description="The options.", examples=[[examples.QUOTED]]
     )
     model: Model = Field(default="black_76", description=MODEL)
     rate_pct: Percent = Field(default=0.0, description=RATE)

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field
 
+from cerberod.calculation.methods import examples
 from cerberod.calculation.methods.options import Price
 from cerberod.calculation.methods.words import Basis
 from cerberod.calculation.service import Calculation, Kernel
@@ -47,9 +48,13 @@ class Leg(Params):
 class SpreadPayoff(Params):
     """A position and the prices to look at."""
 
-    as_of: AwareDatetime = Field(description="Now, ISO 8601 with zone; earlier than every expiry.")
-    spot: Price = Field(description="Spot price now, in quote currency.")
-    legs: Annotated[list[Leg], Field(min_length=1, max_length=100)] = Field(description="The legs.")
+    as_of: AwareDatetime = Field(
+        description="Now, ISO 8601 with zone; earlier than every expiry.", examples=[examples.AS_OF]
+    )
+    spot: Price = Field(description="Spot price now, in quote currency.", examples=[80000])
+    legs: Annotated[list[Leg], Field(min_length=1, max_length=100)] = Field(
+        description="The legs.", examples=[examples.SPREAD]
+    )
     low: Annotated[float, Field(gt=0, le=100)] = Field(default=0.5, description="First level, as a multiple of spot.")
     high: Annotated[float, Field(gt=0, le=100)] = Field(default=1.5, description="Last level, as a multiple of spot.")
     levels: Annotated[int, Field(ge=2, le=1_000)] = Field(

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from cerberod.calculation.methods import examples
 from cerberod.calculation.methods.words import PERIODS_PER_YEAR, Basis, Period, PeriodsPerYear, Series, Values
 from cerberod.calculation.service import Calculation, Kernel
 from cerberod.rpc.call import Call
@@ -16,7 +17,7 @@ YearlyPercent = Annotated[float, Field(ge=-1000, le=1000)]
 class SharpeParams(Params):
     """Returns and a window."""
 
-    returns: Series = Field(description=RETURNS)
+    returns: Series = Field(description=RETURNS, examples=[examples.RETURNS])
     window: Period = Field(default=30, description="Returns in each window; at least 3.")
     periods_per_year: PeriodsPerYear = Field(default=365.0, description=PERIODS_PER_YEAR)
     risk_free_pct: YearlyPercent = Field(default=0.0, description="Riskless return, percent a year, spread evenly.")
@@ -47,7 +48,7 @@ async def rolling_sharpe(call: Call, params: SharpeParams) -> Sharpe:
 class SortinoParams(Params):
     """Returns and a target."""
 
-    returns: Series = Field(description=RETURNS + " At least 3.")
+    returns: Series = Field(description=RETURNS + " At least 3.", examples=[examples.RETURNS])
     periods_per_year: PeriodsPerYear = Field(default=365.0, description=PERIODS_PER_YEAR)
     target_pct: YearlyPercent = Field(default=0.0, description="Least return aimed for, percent a year, spread evenly.")
 
@@ -80,7 +81,9 @@ async def sortino(call: Call, params: SortinoParams) -> Sortino:
 class DrawdownParams(Params):
     """A series of worth."""
 
-    equity: Series = Field(description="Worth of an account, or prices, oldest first; above 0, at least 2.")
+    equity: Series = Field(
+        description="Worth of an account, or prices, oldest first; above 0, at least 2.", examples=[examples.CLOSE]
+    )
 
 
 class Drawdown(Result):
@@ -115,7 +118,8 @@ class VarParams(Params):
     """Returns, a horizon and a confidence."""
 
     returns: Series = Field(
-        description="Log returns as fractions, or profits and losses in one currency, oldest first; at least 20."
+        description="Log returns as fractions, or profits and losses in one currency, oldest first; at least 20.",
+        examples=[examples.RETURNS],
     )
     confidence: Annotated[float, Field(ge=0.5, le=0.9999)] = Field(
         default=0.95, description="Probability that the loss is not above the value at risk: 0.95, not 95."

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from cerberod.calculation.methods import examples
 from cerberod.calculation.methods.words import Basis, Series
 from cerberod.calculation.service import Calculation, Kernel
 from cerberod.rpc.call import Call
@@ -15,7 +16,9 @@ LEVELS = "Levels, oldest first, evenly spaced: a spread, a rate or log prices; n
 class HurstParams(Params):
     """A series and what it is."""
 
-    series: Series = Field(description="The series, oldest first, evenly spaced; at least 256 increments.")
+    series: Series = Field(
+        description="The series, oldest first, evenly spaced; at least 256 increments.", examples=[examples.LONG_CLOSE]
+    )
     kind: Literal["prices", "levels", "increments"] = Field(
         default="prices", description="prices (log returns are taken), levels (differences) or increments (as given)."
     )
@@ -58,7 +61,7 @@ async def hurst_exponent(call: Call, params: HurstParams) -> Hurst:
 class HalfLifeParams(Params):
     """A series of levels."""
 
-    series: Series = Field(description=LEVELS + " At least 20.")
+    series: Series = Field(description=LEVELS + " At least 20.", examples=[examples.CLOSE])
 
 
 class HalfLife(Result):
@@ -94,8 +97,8 @@ async def half_life_mean_reversion(call: Call, params: HalfLifeParams) -> HalfLi
 class CointegrationParams(Params):
     """Two series of levels."""
 
-    first: Series = Field(description=LEVELS + " At least 20.")
-    second: Series = Field(description="As `first`, and as many.")
+    first: Series = Field(description=LEVELS + " At least 20.", examples=[examples.CLOSE])
+    second: Series = Field(description="As `first`, and as many.", examples=[examples.OTHER])
     trend: Literal["constant", "constant_and_line"] = Field(
         default="constant", description="What the regression of one on the other holds beside it."
     )

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from cerberod.calculation.methods import examples
 from cerberod.calculation.methods.words import (
     CLOSE,
     HIGH,
@@ -32,7 +33,7 @@ Percentile = Annotated[float, Field(ge=0, le=100)]
 class OfEstimator(Params):
     """Bars, and how to measure their volatility."""
 
-    close: Series = Field(description=CLOSE)
+    close: Series = Field(description=CLOSE, examples=[examples.MIDDLE_CLOSE])
     open: Series | None = Field(default=None, description=OPEN)
     high: Series | None = Field(default=None, description=HIGH)
     low: Series | None = Field(default=None, description=LOW)
@@ -130,7 +131,7 @@ async def vol_cone(call: Call, params: VolCone) -> Cone:
 class GarchForecast(Params):
     """A series of closes, and how far to look ahead."""
 
-    close: Series = Field(description=CLOSE + " At least 101.")
+    close: Series = Field(description=CLOSE + " At least 101.", examples=[examples.MIDDLE_CLOSE])
     periods_per_year: PeriodsPerYear = Field(default=365.0, description=PERIODS_PER_YEAR)
     horizon: Annotated[int, Field(ge=1, le=1_000)] = Field(default=10, description="Bars to forecast.")
     mean: Literal["constant", "zero"] = Field(default="constant", description="The expected return: fitted, or zero.")

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from cerberod.calculation.methods import examples
 from cerberod.rpc.registry import Params, Result
 
 MOST_POINTS = 10_000
@@ -50,11 +51,11 @@ class Values(Result):
 class OfClose(Params):
     """A series of closes."""
 
-    close: Series = Field(description=CLOSE)
+    close: Series = Field(description=CLOSE, examples=[examples.CLOSE])
 
 
 class OfBars(OfClose):
     """Bars without their opens."""
 
-    high: Series = Field(description=HIGH)
-    low: Series = Field(description=LOW)
+    high: Series = Field(description=HIGH, examples=[examples.HIGH])
+    low: Series = Field(description=LOW, examples=[examples.LOW])

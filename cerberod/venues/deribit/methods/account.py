@@ -136,8 +136,16 @@ class GetOrder(Params):
     """Which order: by Deribit's id, or by label and currency."""
 
     order_id: OrderId | None = Field(default=None, description="Deribit's id of the order.")
-    label: Label | None = Field(default=None, description="Its label: the client order id of an order placed here.")
-    currency: Currency | None = Field(default=None, description=CURRENCY + " Needed with `label`, and only then.")
+    label: Label | None = Field(
+        default=None,
+        description="Its label: the client order id of an order placed here.",
+        json_schema_extra={"x-example": "made-by-hand"},
+    )
+    currency: Currency | None = Field(
+        default=None,
+        description=CURRENCY + " Needed with `label`, and only then.",
+        json_schema_extra={"x-example": "BTC"},
+    )
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:

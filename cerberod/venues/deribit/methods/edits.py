@@ -42,6 +42,7 @@ class EditOrder(Expiring):
         default=None,
         description="New price as decimal text, in the unit the order was priced in; of a combo in the combo's own "
         "sense, and only there zero or less.",
+        json_schema_extra={"x-example": "50000.5"},
     )
     trigger_price: Price | None = Field(default=None, description="New trigger price as decimal text.")
     trigger_offset: Price | None = Field(default=None, description="New distance of a trailing stop, as decimal text.")

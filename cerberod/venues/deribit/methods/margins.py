@@ -23,7 +23,9 @@ class GetMargins(Params):
 
     instrument_name: InstrumentName = Field(description=INSTRUMENT_NAME)
     amount: Amount = Field(description="Size as decimal text: USD for inverse futures, else base coin.")
-    price: Price = Field(description="Price as decimal text; options settled in coin are priced in coin.")
+    price: Price = Field(
+        description="Price as decimal text; options settled in coin are priced in coin.", examples=["60000"]
+    )
 
 
 @method("deribit.get_margins")

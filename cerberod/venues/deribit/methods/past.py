@@ -32,7 +32,11 @@ from cerberod.venues.windows import AS_OF, PAGES, OpenWindow, Window
 class OfScope(Params):
     """An instrument, or a currency."""
 
-    currency: Currency | None = Field(default=None, description=CURRENCY + " Or `instrument_name`, never both.")
+    currency: Currency | None = Field(
+        default=None,
+        description=CURRENCY + " Or `instrument_name`, never both.",
+        json_schema_extra={"x-example": "BTC"},
+    )
     kind: KindName | None = Field(default=None, description=KIND + " Goes with `currency`.")
     instrument_name: InstrumentName | None = Field(
         default=None, description=INSTRUMENT_NAME + " Then neither `currency` nor `kind` is given."

@@ -89,7 +89,7 @@ async def close_position(call: Call, params: ClosePosition) -> Plan[OrderOutcome
 class AtTrigger(Reducing):
     """Params of an order that ends a position when a trigger fires."""
 
-    trigger_price: Price = Field(description="The price that fires it, as decimal text.")
+    trigger_price: Price = Field(description="The price that fires it, as decimal text.", examples=["50000"])
     trigger: TriggerBy = Field(default="mark_price", description="Which price fires it.")
     price: Price | None = Field(
         default=None,

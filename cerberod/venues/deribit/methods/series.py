@@ -45,7 +45,11 @@ Continuation = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.=+/-]{1,2
 class GetLastTrades(OpenWindow):
     """Which trades: of an instrument, or of a currency."""
 
-    currency: CurrencyOrAny | None = Field(default=None, description=CURRENCY + " Or `instrument_name`, never both.")
+    currency: CurrencyOrAny | None = Field(
+        default=None,
+        description=CURRENCY + " Or `instrument_name`, never both.",
+        json_schema_extra={"x-example": "BTC"},
+    )
     kind: KindName | None = Field(default=None, description=KIND + " Goes with `currency`.")
     instrument_name: InstrumentName | None = Field(
         default=None, description=INSTRUMENT_NAME + " Then neither `currency` nor `kind` is given."
@@ -200,7 +204,11 @@ SETTLEMENTS_PAGE = 1000
 class GetSettlements(OpenWindow):
     """Which settlements: of an instrument, or of a currency."""
 
-    currency: Currency | None = Field(default=None, description=CURRENCY + " Or `instrument_name`, never both.")
+    currency: Currency | None = Field(
+        default=None,
+        description=CURRENCY + " Or `instrument_name`, never both.",
+        json_schema_extra={"x-example": "BTC"},
+    )
     instrument_name: InstrumentName | None = Field(
         default=None, description=INSTRUMENT_NAME + " Then no `currency` is given."
     )

@@ -83,9 +83,11 @@ class GetIndicators(Params):
 
     instrument_name: InstrumentName = Field(description=INSTRUMENT_NAME)
     resolution: Literal["1", "3", "5", "10", "15", "30", "60", "120", "180", "360", "720", "1D"] = Field(
-        description="Length of a bar in minutes, or 1D."
+        description="Length of a bar in minutes, or 1D.", examples=["60"]
     )
-    indicators: Annotated[list[Indicator], Field(min_length=1, max_length=20)] = Field(description="The indicators.")
+    indicators: Annotated[list[Indicator], Field(min_length=1, max_length=20)] = Field(
+        description="The indicators.", examples=[[{"name": "rsi"}, {"name": "macd"}]]
+    )
     bars: Annotated[int, Field(ge=1, le=1_000)] = Field(default=100, description="How many of the last bars to show.")
     forming: bool = Field(default=False, description="Count the bar that has not ended yet as the last one.")
 

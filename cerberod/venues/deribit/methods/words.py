@@ -12,8 +12,8 @@ IndexName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,40}$"), Fiel
 PerpetualName = Annotated[
     str, StringConstraints(pattern=r"^[A-Z0-9_]{2,32}-PERPETUAL$"), Field(examples=["BTC-PERPETUAL"])
 ]
-OrderId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
-Label = Annotated[str, StringConstraints(pattern=r"^[ -~]{1,64}$")]
+OrderId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$"), Field(examples=["104819327443"])]
+Label = Annotated[str, StringConstraints(pattern=r"^[ -~]{1,64}$"), Field(examples=["made-by-hand"])]
 KindName = Literal["future", "option", "spot", "future_combo", "option_combo"]
 
 CURRENCY = "Settlement currency: BTC, ETH, USDC, USDT, EURR; every `X_USDC` instrument comes under USDC."
