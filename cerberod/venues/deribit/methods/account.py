@@ -70,7 +70,7 @@ async def get_positions(call: Call, params: GetPositions) -> Positions:
     """List open positions.
 
     Sizes are USD for inverse futures and base coin otherwise, negative when short. Profits are in the settlement
-    currency.
+    currency. Deribit may go on telling one that is closed, with size 0, for the profit it realized.
     """
     answer = await call.use(Deribit).read("private/get_positions", params.model_dump(exclude_none=True))
     found = listed(answer.result, "result", wire.position)

@@ -76,6 +76,8 @@ async def edit_order(call: Call, params: EditOrder) -> Plan[OrderOutcome]:
     venue changes it. `amount` is the new whole size, filled part included. Denied when there is no such order, when it
     is not open any more, or for the reasons of `deribit.place_order`. Confirmed carries the order as it is now. An edit
     with `reject_post_only` that would take is rejected, and Deribit cancels the order: see `order.order_state`.
+    A limit price beyond the trigger passes as it does there: Deribit takes it, and a stop that fires may then rest
+    unfilled, which `deribit.set_stop_loss` and brackets deny.
     """
     deribit = call.use(Deribit)
     account = deribit.account

@@ -459,6 +459,28 @@ async def test_an_edit_that_would_take_costs_the_order_and_is_told_as_rejected()
         assert ending.detail["order"]["order_state"] == "cancelled"
 
 
+@pytest.mark.parametrize(("price", "trigger_price"), [("59500", None), (None, "58000")])
+async def test_a_stop_may_be_edited_to_rest_when_it_fires_as_it_may_be_placed(
+    price: str | None, trigger_price: str | None
+) -> None:
+    """Deribit says of a stop that sells: its limit price may be above its trigger, where it is less likely to fill."""
+    stop = {"order_type": "stop_limit", "order_state": "untriggered", "direction": "sell", "price": 58900.0}
+    stop |= {"trigger": "mark_price", "trigger_price": 59000.0, "post_only": False}
+    changed = {"order": ORDER | stop, "trades": []}
+    async with calling(private__get_order_state=ORDER | stop, private__edit=changed) as (venue, call):
+        given = {"price": price, "trigger_price": trigger_price}
+        plan = await edit_order(call, params_of(EditOrder, **EDIT, **given))
+        assert plan.denied == ()
+        await _send(plan)
+        (asked,) = venue.asked("private/edit")
+        assert (asked["price"], asked["trigger_price"]) == (float(price or 58900), float(trigger_price or 59000))
+        placing = {**LIMIT, "side": "sell", **STOP, "type": "stop_limit", "price": price or "58900"}
+        placed = await place_order(
+            call, params_of(PlaceOrder, **(placing | {"trigger_price": trigger_price or "59000"}))
+        )
+        assert placed.denied == ()
+
+
 async def test_an_edit_of_an_order_in_volatility_stays_in_volatility() -> None:
     advanced = {"advanced": "implv", "implv": 55.5, "price": 0.0123, "amount": 1.0}
     async with calling(public__get_instrument=instrument(**OPTION), private__get_order_state=ORDER | advanced) as (
