@@ -271,16 +271,36 @@ async def find_all_cancelled(services: Services, entry: Entry) -> Ending | None:
     return None
 
 
-async def find_set(services: Services, entry: Entry, stands: Callable[[Bybit, Asked], Awaitable[Any]]) -> Ending | None:
-    """See whether a setting is as asked, or, once the request can no longer be taken, as it was before."""
+Stands = Callable[[Bybit, Asked], Awaitable[Any]]
+"""Reads what stands of a setting, in the form of what was wanted; None where that cannot be told."""
+Stood = Callable[[Bybit, Asked], Awaitable[bool]]
+"""Tells whether a setting that does not stand has left a trace of having stood."""
+
+
+async def find_set(services: Services, entry: Entry, stands: Stands, stood: Stood | None = None) -> Ending | None:
+    """See whether a setting stands as asked, or has stood.
+
+    Once the request can no longer be taken, what does not stand never will: that is an end too, whatever is set now.
+    """
     bybit = services.get(Bybit)
     asked = Asked.of(entry, bybit)
     over = asked.over(bybit)
     value = await stands(bybit, asked)
     as_of = from_ms(bybit.venue_ms())
     if value == asked.wire["wanted"]:
-        return Ending(Outcome.CONFIRMED, as_of=as_of)
-    if over and value == asked.wire.get("before"):
-        reason = Reason(field="venue", rule="never reached the venue: everything is as it was before")
-        return Ending(Outcome.REJECTED, reasons=(reason,), as_of=as_of)
-    return None
+        return Ending(Outcome.CONFIRMED, {"stands": True}, as_of=as_of)
+    if not over:
+        return None
+    if stood is not None and await stood(bybit, asked):
+        return Ending(Outcome.CONFIRMED, {"stands": False}, as_of=as_of)
+    if value is None:
+        return None
+    return Ending(Outcome.REJECTED, {"stands": False}, (_why_not(value, asked.wire.get("before")),), as_of=as_of)
+
+
+def _why_not(value: Any, before: Any) -> Reason:
+    """Say why a setting does not stand. That nobody has set it over and back nothing can prove, and it is not said."""
+    if value == before:
+        return Reason(field="venue", rule="does not stand, and can no longer be taken: everything is as it was before")
+    rule = "does not stand, and can no longer be taken: another change has come since; no trace of this one is left"
+    return Reason(field="venue", rule=rule)

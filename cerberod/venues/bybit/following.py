@@ -91,19 +91,28 @@ async def _asked(bybit: Bybit, call: str, named: Named, params: dict[str, Any], 
 
 async def open_orders(bybit: Bybit, scope: dict[str, Any], *, urgent: bool = False) -> list[Order]:
     """Return every open order of a scope, all pages of them."""
+    return [each for each in await _all(bybit, "get_open_orders", scope, urgent=urgent) if each.order_status.open]
+
+
+async def closed_orders(bybit: Bybit, scope: dict[str, Any], since_ms: int) -> list[Order]:
+    """Return every closed order of a scope that was made since a moment within a week, as far as it is told of."""
+    return await _all(bybit, "get_order_history", {**scope, "startTime": since_ms})
+
+
+async def _all(bybit: Bybit, call: str, scope: dict[str, Any], *, urgent: bool = False) -> list[Order]:
     found: dict[str, Order] = {}
     cursor: str | None = None
     category = Category(scope["category"])
     for _ in range(_MOST_PAGES):
         page = given(limit=_PAGE, cursor=cursor)
-        answer = await bybit.read("get_open_orders", urgent=urgent, **scope, **page)
+        answer = await bybit.read(call, urgent=urgent, **scope, **page)
         result = Fields(answer.result, "result")
         listed = [wire.order(row, category) for row in result.objects("list")]
         found |= {order.order_id: order for order in listed}
         before, cursor = cursor, result.text_or_none("nextPageCursor")
         if cursor is None or cursor == before or not listed:
             break
-    return [order for order in found.values() if order.order_status.open]
+    return list(found.values())
 
 
 async def follow(look_once: Callable[[], Awaitable[T]], enough: Callable[[T], bool]) -> T | None:

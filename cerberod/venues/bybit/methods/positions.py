@@ -164,10 +164,19 @@ def _idx(held: Position) -> PositionIdx:
 
 
 class SettingOutcome(WriteOutcome):
-    """What became of a setting."""
+    """What became of a setting.
+
+    Where the answer was lost it is read back: `confirmed` when it stands or has left a trace of having stood, and, once
+    the request can no longer be taken, `rejected` when it does not stand.
+    """
 
     changed: bool | None = Field(
         default=None, description="False when it was already as asked; null when only its being so could be proved."
+    )
+    stands: bool | None = Field(
+        default=None,
+        description="Whether it stood as asked when Bybit was last asked: false when something else was set over it, "
+        "or its position is closed; null when that is not known.",
     )
 
 
@@ -176,7 +185,7 @@ def _setting(bybit: Bybit, request: Request) -> Callable[[Sent], Awaitable[Endin
 
     async def send(sent: Sent) -> Ending:
         answer = await bybit.write(request.call, request.params, sent)
-        return Ending(Outcome.CONFIRMED, {"changed": answer.code == 0}, as_of=answer.stamp())
+        return Ending(Outcome.CONFIRMED, {"changed": answer.code == 0, "stands": True}, as_of=answer.stamp())
 
     return send
 
@@ -317,16 +326,17 @@ class SetDisconnectProtection(WriteParams):
     product: Literal["OPTIONS", "DERIVATIVES", "SPOT"] = Field(description="Whose orders.")
 
 
-async def _window(bybit: Bybit, asked: Asked) -> int | None:
+async def _window(bybit: Bybit, asked: Asked) -> int:
     return await _window_of(bybit, str(asked.params["product"]))
 
 
-async def _window_of(bybit: Bybit, product: str) -> int | None:
+async def _window_of(bybit: Bybit, product: str) -> int:
+    """Return the window of a product in seconds; 0 where there is no protection."""
     answer = await bybit.read("query_dcp_info")
     for row in Fields(answer.result, "result").objects("dcpInfos"):
-        if row.get("product") == product:
-            return row.whole_or_none("timeWindow") if row.get("dcpStatus") == "ON" else None
-    return None
+        if row.get("product") == product and row.get("dcpStatus") == "ON":
+            return row.whole("timeWindow")
+    return 0
 
 
 async def find_window(services: Services, entry: Entry) -> Ending | None:
@@ -345,6 +355,7 @@ async def set_disconnect_protection(call: Call, params: SetDisconnectProtection)
     account = bybit.account
     if reasons := await clock_reasons(bybit):
         return denied(account, *reasons)
+    before: int | None
     try:
         before = await _window_of(bybit, params.product)
     except VenueRefused:

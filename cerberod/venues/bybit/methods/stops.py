@@ -10,7 +10,8 @@ from typing import Any, Literal, Self
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from cerberod.errors import VenueRefused
+from cerberod.clock import from_ms
+from cerberod.errors import UpstreamError, VenueRefused
 from cerberod.rpc.call import Call, Services
 from cerberod.trading.journal import Entry
 from cerberod.trading.money import Amount, Price, PriceOrZero, plain
@@ -21,7 +22,7 @@ from cerberod.venues.bybit import rules
 from cerberod.venues.bybit.client import Bybit
 from cerberod.venues.bybit.errors import VENUE
 from cerberod.venues.bybit.finders import Asked, find_set
-from cerberod.venues.bybit.following import open_orders
+from cerberod.venues.bybit.following import closed_orders, open_orders
 from cerberod.venues.bybit.methods.orders import forget_if_changed
 from cerberod.venues.bybit.methods.positions import SettingOutcome, positions_of
 from cerberod.venues.bybit.methods.terms import (
@@ -37,6 +38,7 @@ from cerberod.venues.bybit.methods.terms import (
 )
 from cerberod.venues.bybit.methods.words import CONTRACTS, SYMBOL, ContractCategory, Symbol
 from cerberod.venues.bybit.wire.account import Position
+from cerberod.venues.bybit.wire.orders import Order
 from cerberod.venues.bybit.wire.requests import Request, given
 from cerberod.venues.bybit.wire.words import Side as WireSide
 from cerberod.venues.reading import tidy
@@ -103,13 +105,22 @@ class SetTradingStop(WriteParams):
 
 
 _STOPS = {"takeProfit": "take_profit", "stopLoss": "stop_loss", "trailingStop": "trailing_stop"}
-_PARTIAL = {"takeProfit": "PartialTakeProfit", "stopLoss": "PartialStopLoss"}
+_KINDS = {
+    "Full": {"takeProfit": "TakeProfit", "stopLoss": "StopLoss"},
+    "Partial": {"takeProfit": "PartialTakeProfit", "stopLoss": "PartialStopLoss"},
+}
+"""What Bybit calls the orders that it makes of them."""
 
 
 async def _stops(bybit: Bybit, asked: Asked) -> Any:
     params = asked.params
     if params["tpslMode"] == "Partial":
         return await _added(bybit, params, set(asked.wire["stops_before"]))
+    return await _of_position(bybit, params)
+
+
+async def _of_position(bybit: Bybit, params: dict[str, Any]) -> dict[str, str] | None:
+    """Return what the position has of what a request names, none where it is closed; None where no such is told."""
     held = await positions_of(bybit, params["category"], params["symbol"])
     found = next((each for each in held if each.position_idx == params["positionIdx"]), None)
     return None if found is None else _standing(found, params)
@@ -122,19 +133,50 @@ def _standing(held: Position, params: dict[str, Any]) -> dict[str, str]:
 
 async def _added(bybit: Bybit, params: dict[str, Any], before: set[str]) -> bool | None:
     """Tell whether the stops that were asked for have come to be beside those there were; None when only some have."""
-    scope = {"category": params["category"], "symbol": params["symbol"]}
-    new = [order for order in await open_orders(bybit, scope) if order.order_id not in before]
-    found = [
-        any(each.stop_order_type == kind and each.trigger_price == Decimal(params[name]) for each in new)
-        for name, kind in _PARTIAL.items()
-        if name in params
-    ]
+    new = [order for order in await open_orders(bybit, _scope(params)) if order.order_id not in before]
+    found = [any(_is_stop(each, params, name) for each in new) for name in _KINDS["Partial"] if name in params]
     return True if all(found) else None if any(found) else False
 
 
+async def _stood(bybit: Bybit, asked: Asked) -> bool:
+    """Tell whether every stop that a request would have changed is, or was, an order made or changed since.
+
+    Bybit makes an order of each; it is told of after it has fired, or was taken away with its position.
+    """
+    params, since_ms = asked.params, bybit.venue_ms() - int(asked.age_s * 1000)
+    old = asked.wire.get("before")
+    before = old if isinstance(old, dict) else {}
+    named = [
+        name
+        for name in _KINDS[params["tpslMode"]]
+        if Decimal(params.get(name, 0)) and before.get(name) != plain(tidy(Decimal(params[name])))
+    ]
+    if not named:
+        return False
+    scope, since = _scope(params), from_ms(since_ms)
+    orders = [*await open_orders(bybit, scope), *await closed_orders(bybit, scope, since_ms)]
+    changed = [each for each in orders if each.updated_at >= since]
+    known = set(asked.wire.get("stops_before", ()))
+    new = [each for each in changed if each.order_id not in known]
+    return all(any(_is_stop(each, params, name) for each in new) for name in named)
+
+
+def _scope(params: dict[str, Any]) -> dict[str, Any]:
+    return {"category": params["category"], "symbol": params["symbol"]}
+
+
+def _is_stop(order: Order, params: dict[str, Any], name: str) -> bool:
+    """Tell whether an order is one that this request makes for its take profit, or for its stop loss."""
+    return (order.stop_order_type, order.position_idx, order.trigger_price) == (
+        _KINDS[params["tpslMode"]][name],
+        params["positionIdx"],
+        Decimal(params[name]),
+    )
+
+
 async def find_stops(services: Services, entry: Entry) -> Ending | None:
-    """See which stops stand."""
-    return await find_set(services, entry, _stops)
+    """See which stops stand, and which have stood."""
+    return await find_set(services, entry, _stops, _stood)
 
 
 @write("bybit.set_trading_stop", finder=find_stops)
@@ -179,8 +221,7 @@ async def set_trading_stop(call: Call, params: SetTradingStop) -> Plan[SettingOu
 async def _stop_plan(bybit: Bybit, request: Request, params: SetTradingStop, held: Position) -> Plan[SettingOutcome]:
     sent_params = request.params
     if params.tpsl_mode == "Partial":
-        scope = {"category": params.category, "symbol": params.symbol}
-        stops_before = sorted(order.order_id for order in await open_orders(bybit, scope))
+        stops_before = sorted(order.order_id for order in await open_orders(bybit, _scope(sent_params)))
         found_by: dict[str, Any] = {"wanted": True, "before": False, "stops_before": stops_before}
     else:
         wanted = {name: plain(tidy(Decimal(sent_params[name]))) for name in _STOPS if name in sent_params}
@@ -192,15 +233,24 @@ async def _stop_plan(bybit: Bybit, request: Request, params: SetTradingStop, hel
         except VenueRefused as refused:
             forget_if_changed(bybit, sent_params, refused)
             raise
-        if answer.code and found_by["wanted"] != found_by["before"]:
+        wanted = found_by["wanted"]
+        if answer.code and wanted != found_by["before"] and wanted != await _now(bybit, sent_params):
             # "Not modified" is also what Bybit answers when something is missing.
             rule = "something else than what stands, by Bybit's word; it stood otherwise when it was read"
             reason = Reason(field="venue", rule=rule)
             return Ending(Outcome.REJECTED, {"changed": False}, (reason,), str(answer.code), answer.stamp())
-        return Ending(Outcome.CONFIRMED, {"changed": answer.code == 0}, as_of=answer.stamp())
+        return Ending(Outcome.CONFIRMED, {"changed": answer.code == 0, "stands": True}, as_of=answer.stamp())
 
     journal = request.journal(valid_until=valid_until(bybit), **found_by)
     return Plan(VENUE, bybit.account, send, journal, reduces=True)
+
+
+async def _now(bybit: Bybit, params: dict[str, Any]) -> dict[str, str] | None:
+    """Return what stands of what a request names, of stops of a whole position; None where that is not told."""
+    try:
+        return await _of_position(bybit, params) if params["tpslMode"] == "Full" else None
+    except UpstreamError:
+        return None
 
 
 def _stop_params(params: SetTradingStop) -> dict[str, Any]:
