@@ -10,7 +10,7 @@ from typing import assert_never
 import numpy as np
 
 from cerberod.analytics.arrays import FloatArray
-from cerberod.analytics.recursion import recursion
+from cerberod.analytics.recursion import smoothed
 from cerberod.analytics.windows import moving_ramp, moving_sum
 
 
@@ -69,17 +69,19 @@ def average(kind: Average, x: FloatArray, period: int) -> FloatArray:
 
 def exponential(x: FloatArray, period: int) -> FloatArray:
     """Return the exponential average with weight `2 / (period + 1)`, seeded by the mean of the first `period`."""
-    return _seeded(x, period, 2.0 / (period + 1.0))
+    return _seeded(x, x[period - 1 :].copy(), period, 2.0 / (period + 1.0))
 
 
 def wilder(x: FloatArray, period: int) -> FloatArray:
     """Return Wilder's average: weight `1 / period`, seeded by the plain average of the first `period`.
 
-    Source: J. W. Wilder, "New Concepts in Technical Trading Systems", 1978. Works along the last axis.
+    Source: J. W. Wilder, "New Concepts in Technical Trading Systems", 1978. Works along the last axis, and uses `x` up:
+    what it holds afterwards means nothing.
     """
-    return _seeded(x, period, 1.0 / period)
+    return _seeded(x, x[..., period - 1 :], period, 1.0 / period)
 
 
-def _seeded(x: FloatArray, period: int, weight: float) -> FloatArray:
-    seed = np.add.reduce(x[..., :period], axis=-1) / period
-    return recursion(x[..., period:], 1.0 - weight, weight, seed, remember=True)
+def _seeded(x: FloatArray, inputs: FloatArray, period: int, weight: float) -> FloatArray:
+    """Return the average of `inputs`, of which the first stands for the first `period` items of `x`."""
+    inputs[..., 0] = np.add.reduce(x[..., :period], axis=-1) / (period * weight)
+    return smoothed(inputs, 1.0 - weight, weight)

@@ -1,7 +1,7 @@
 """Price series at the boundary: what a calculation on closes, bars and volumes may trust once these checks have passed.
 
 One pass over clean data, because indicators on it take microseconds; the pass that finds out which field broke which
-rule is made only when something is wrong.
+rule is made only when something is wrong. `argmin`, `argmax` and `count_nonzero` are quicker than `min`, `max`, `all`.
 """
 
 from typing import NamedTuple
@@ -12,9 +12,6 @@ from numpy.typing import ArrayLike
 from cerberod.analytics import arrays
 from cerberod.analytics.arrays import LARGEST, FloatArray
 from cerberod.errors import AnalyticsRefused
-
-_least, _most = np.minimum.reduce, np.maximum.reduce
-"""The methods `min` and `max` without their wrapping; `count_nonzero` below stands for `all` for the same reason."""
 
 
 class Bars(NamedTuple):
@@ -56,25 +53,28 @@ def _floats(field: str, value: ArrayLike) -> FloatArray:
         raise AnalyticsRefused(field, "must hold numbers only") from None
 
 
+def _in_range(least: FloatArray, most: FloatArray) -> bool:
+    """Tell whether nothing in `least` is too small and nothing in `most` too large; not-a-number is neither."""
+    return bool(least[least.argmin()] >= 1.0 / LARGEST and most[most.argmax()] <= LARGEST)
+
+
 def prices(field: str, value: ArrayLike, least: int = 1) -> FloatArray:
     """Return a series of at least `least` finite prices above zero, oldest first."""
     out = _floats(field, value)
-    if out.ndim == 1 and out.size >= max(1, least) and _least(out) >= 1.0 / LARGEST and _most(out) <= LARGEST:
+    if out.ndim == 1 and out.size >= max(1, least) and _in_range(out, out):
         return out
     return arrays.series(field, arrays.positive(field, out), least=least)
 
 
 def bars(high: ArrayLike, low: ArrayLike, close: ArrayLike, least: int = 1) -> Bars:
     """Return at least `least` bars; `low` must not be above `high`, nor `close` outside of them."""
-    h, lo, c = (_floats(field, x) for field, x in (("high", high), ("low", low), ("close", close)))
+    h, lo, c = _floats("high", high), _floats("low", low), _floats("close", close)
     if (
         h.ndim == 1
         and h.shape == lo.shape == c.shape
         and h.size >= max(1, least)
-        and _least(lo) >= 1.0 / LARGEST
-        and _most(h) <= LARGEST
-        and np.count_nonzero(lo <= c) == c.size
-        and np.count_nonzero(c <= h) == c.size
+        and _in_range(lo, h)
+        and np.count_nonzero((lo <= c) & (c <= h)) == c.size
     ):
         return Bars(h, lo, c)
     h, lo, c = (prices(field, x, least) for field, x in (("high", h), ("low", lo), ("close", c)))

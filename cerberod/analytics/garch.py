@@ -190,7 +190,7 @@ class _Likelihood:
         _, _, alpha, beta = self.parameters(point)
         scaled = squares / h
         by_h = (1.0 - scaled) / h
-        pull = recursion(by_h[-2::-1], beta, 1.0, by_h[-1], remember=True)[::-1]
+        pull = recursion(by_h[-2::-1], beta, 1.0, by_h[-1])[::-1]
         later = pull[1:]
         # Summed by numpy: a matrix product's last digit may depend on how many threads share it.
         at_start = self.before * pull[0]
@@ -220,7 +220,7 @@ class _Likelihood:
         inputs[1] = 1.0
         inputs[2] = squares[:-1]
         inputs[3] = h[:-1]
-        slopes = recursion(inputs, beta, 1.0, np.array([0.0, 1.0, self.before, self.before]), remember=True)
+        slopes = recursion(inputs, beta, 1.0, np.array([0.0, 1.0, self.before, self.before]))
         slopes /= h
         natural = np.einsum("it,jt->ij", slopes, slopes) * (0.5 / e.size)
         natural[0, 0] += float(np.mean(1.0 / h))
@@ -235,7 +235,7 @@ class _Likelihood:
         squares = e * e
         inputs = alpha * squares[:-1]
         inputs += omega
-        return e, squares, recursion(inputs, beta, 1.0, omega + (alpha + beta) * self.before, remember=True)
+        return e, squares, recursion(inputs, beta, 1.0, omega + (alpha + beta) * self.before)
 
     def _turn(self, point: FloatArray) -> FloatArray:
         """Return what (mean, omega, alpha, beta) gain, in columns, from each free parameter, in rows."""

@@ -20,7 +20,7 @@ from cerberod.analytics.arrays import BoolArray, FloatArray
 from cerberod.analytics.averages import Average, average, exponential, warm_up, wilder
 from cerberod.analytics.bars import Bars, bars, number, prices, whole
 from cerberod.analytics.lines import Line, LineReason
-from cerberod.analytics.recursion import recursion
+from cerberod.analytics.recursion import gap, recursion
 from cerberod.errors import AnalyticsRefused
 
 _NOTHING = 1e-14
@@ -116,11 +116,12 @@ def macd(close: ArrayLike, fast: int = 12, slow: int = 26, signal: int = 9) -> M
     if fast >= slow:
         raise AnalyticsRefused("fast", "must be below slow")
     x = prices("close", close, slow + signal - 1)
-    difference = exponential(x[slow - fast :], fast)
-    difference -= exponential(x, slow)
-    smoothed = average(Average.EMA, difference, signal)
+    fast_mean, slow_mean = (float(np.add.reduce(x[slow - period : slow])) / period for period in (fast, slow))
+    decays = (fast - 1.0) / (fast + 1.0), (slow - 1.0) / (slow + 1.0)
+    difference = gap(x[slow:], decays, (fast_mean, slow_mean))
+    smooth = average(Average.EMA, difference, signal)
     difference = difference[signal - 1 :]
-    return Macd(Line(difference, x.size), Line(smoothed, x.size), Line(difference - smoothed, x.size))
+    return Macd(Line(difference, x.size), Line(smooth, x.size), Line(difference - smooth, x.size))
 
 
 def bollinger(
@@ -173,9 +174,7 @@ def adx(high: ArrayLike, low: ArrayLike, close: ArrayLike, period: int = 14) -> 
     np.multiply(up, (up > down) & (up > 0.0), out=moves[0])
     np.multiply(down, (down > up) & (down > 0.0), out=moves[1])
     moves[2] = _true_range(x)
-    sums = recursion(
-        moves[:, period - 1 :], 1.0 - 1.0 / period, 1.0, moves[:, : period - 1].sum(axis=1), remember=True
-    )[:, 1:]
+    sums = recursion(moves[:, period - 1 :], 1.0 - 1.0 / period, 1.0, moves[:, : period - 1].sum(axis=1))[:, 1:]
     flat = sums[2] <= _NOTHING * x.close[period:]
     sums[:2] *= 100.0
     sums[:2] /= np.where(flat, 1.0, sums[2])

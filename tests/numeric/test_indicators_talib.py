@@ -122,3 +122,20 @@ def test_a_market_that_stood_still_gives_no_signal(indicator: Callable[[FloatArr
     assert line.values.tolist() == [None] * 60
     assert line.reasons() == ["warm_up"] * line.first + ["no_movement"] * (60 - line.first)
     assert line.reason[-1] == LineReason.NO_MOVEMENT
+
+
+@pytest.mark.parametrize("price", [1e-70, 1.0, 1e70])
+@pytest.mark.parametrize("count", [1_025, 10_000, 100_000])
+def test_long_series_at_any_scale(count: int, price: float) -> None:
+    """What is computed in blocks: every length of series and size of number gives what the plain loop gives."""
+    bars = walk(count, count, price=price)
+    high, low, close = bars[1:4]
+    within = prices(bars, 1e-12)
+    agree(indicators.ema(close, 20), talib.EMA(close, 20), within)
+    agree(indicators.atr(high, low, close, 14), talib.ATR(high, low, close, 14), within)
+    found = indicators.macd(close)
+    for line, reference in zip((found.macd, found.signal, found.histogram), talib.MACD(close), strict=True):
+        agree(line, reference, within)
+    if price == 1.0:  # TA-Lib's own bound of nothing is 1e-14 of the currency
+        agree(indicators.rsi(close, 14), talib.RSI(close, 14), 1e-9)
+        agree(indicators.adx(high, low, close, 14).adx, talib.ADX(high, low, close, 14), 1e-9)
