@@ -149,6 +149,24 @@ def test_a_second_cut_during_the_start_after_the_first_loses_nothing(tmp_path: P
     require_all(second, clock, answered)
 
 
+@pytest.mark.promise("P4", "P5", "P8")
+def test_what_a_kill_left_unsynced_is_synced_by_the_start_that_forgets_the_lines(tmp_path: Path, disk: Disk) -> None:
+    clock, folder, copy = ManualClock(), tmp_path / "folder", tmp_path / "copy"
+    folder.mkdir()
+    answered = [("request", f"i-{number}") for number in range(5)]
+    killed = started(folder, clock)
+    for _, intent in answered:
+        begin(killed, intent)
+    assert killed.log is not None
+    killed.log.close()
+    killed.journal.close()
+    with closing(started(folder, clock)) as records:
+        assert (records.repairs, records.journal.kept_lines()) == ([], [])
+        disk.copy(folder, copy, random.Random(1))
+    assert len(lines_of(copy / "audit.jsonl")) == 5
+    require_all(copy, clock, answered)
+
+
 @pytest.mark.promise("P5")
 @pytest.mark.parametrize("keep_name", [True, False])
 def test_a_log_moved_after_the_cut_is_put_back_all_the_same(tmp_path: Path, disk: Disk, keep_name: bool) -> None:
