@@ -38,12 +38,12 @@ def of_kind_and_type(call: Call, orders: Iterable[Order]) -> list[Order]:
 
 
 def cancel(call: Call) -> dict[str, Any]:
-    order = call.exchange.find(call.params.required_text("order_id"))
+    order = call.exchange.blotter.find(call.params.required_text("order_id"))
     return call.exchange.cancel(order).record()
 
 
 def cancel_all(call: Call) -> Any:
-    return _cancelled(call, call.exchange.open_orders())
+    return _cancelled(call, call.exchange.blotter.open_orders())
 
 
 def cancel_all_by_currency(call: Call) -> Any:
@@ -85,7 +85,7 @@ def cancel_by_label(call: Call) -> int:
 
 
 def _open(call: Call) -> list[Order]:
-    return call.exchange.open_orders()
+    return call.exchange.blotter.open_orders()
 
 
 def _cancelled(call: Call, orders: list[Order]) -> Any:

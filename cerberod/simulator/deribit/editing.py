@@ -1,19 +1,16 @@
 """Changing an order that is open: in the book, waiting for a price, or waiting for another order's fill."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
-from cerberod.simulator.deribit import terms, triggers, waiting
+from cerberod.simulator.deribit import terms, triggers
+from cerberod.simulator.deribit.exchange import Exchange
 from cerberod.simulator.deribit.orders import EditRequest, Order, OrderRequest, UserTrade
 from cerberod.simulator.deribit.quotes import Mark
 from cerberod.simulator.deribit.wire import VenueError, invalid
 from cerberod.simulator.matching import ZERO, SelfTradeError
 
-if TYPE_CHECKING:
-    from cerberod.simulator.deribit.exchange import Exchange
 
-
-def edit(exchange: "Exchange", order: Order, change: EditRequest) -> tuple[Order, list[UserTrade]]:
+def edit(exchange: Exchange, order: Order, change: EditRequest) -> tuple[Order, list[UserTrade]]:
     """Change an open order; its place in the queue is kept when the price stays and the amount shrinks."""
     instrument = order.instrument
     mark = exchange.quotes.mark(instrument)
@@ -30,11 +27,11 @@ def edit(exchange: "Exchange", order: Order, change: EditRequest) -> tuple[Order
     price = exchange.limit(wanted, book, mark) if change.price is not None else order.price
     if wanted.post_only and book.would_take(order.side, price):
         if wanted.reject_post_only:
-            exchange.withdraw(order, "edit_post_only_reject")
+            exchange.blotter.withdraw(order, "edit_post_only_reject")
             return order, []
         price = terms.kept_off(instrument, book, order.side, price, reject=False)
     left = wanted.amount - order.filled
-    exchange.check_funds(instrument, order.side, left, price, mark, besides=order)
+    exchange.margin.check(instrument, order.side, left, price, mark, besides=order)
     try:
         book.check_self_trade(order.account, order.side, left, price)
     except SelfTradeError:
@@ -81,10 +78,10 @@ def _edited(order: Order, change: EditRequest) -> OrderRequest:
     )
 
 
-def _edit_waiting(exchange: "Exchange", order: Order, wanted: OrderRequest, change: EditRequest, mark: Mark) -> Order:
+def _edit_waiting(exchange: Exchange, order: Order, wanted: OrderRequest, change: EditRequest, mark: Mark) -> Order:
     """Change an order that waits for a price, or for another order's fill."""
     if order.waiting is None:
-        now = waiting.watched_price(exchange, order.instrument, order.trigger, mark)
+        now = exchange.waiting.price(order.instrument, order.trigger, mark)
         trigger_price = wanted.trigger_price
         if change.trigger_offset is not None and now is not None:
             order.extreme = now
@@ -98,11 +95,11 @@ def _edit_waiting(exchange: "Exchange", order: Order, wanted: OrderRequest, chan
     order.trigger_offset = wanted.trigger_offset
     order.asked = wanted.price if wanted.advanced is not None else None
     _take_flags(exchange, order, wanted)
-    exchange.tell(order.instrument, [order], [])
+    exchange.blotter.tell(order.instrument, [order], [])
     return order
 
 
-def _take_flags(exchange: "Exchange", order: Order, wanted: OrderRequest) -> None:
+def _take_flags(exchange: Exchange, order: Order, wanted: OrderRequest) -> None:
     order.post_only, order.reject_post_only = wanted.post_only, wanted.reject_post_only
     order.reduce_only, order.mmp = wanted.reduce_only, wanted.mmp
     order.replaced, order.updated_ms = True, exchange.quotes.now_ms()

@@ -90,7 +90,7 @@ class Environment:
         self.received = ReceivedLog()
         self.sessions: set[Session] = set()
         self.cancel_on_disconnect = CancelOnDisconnect()
-        exchange.listener = self._tell
+        exchange.blotter.listener = self._tell
 
     def reset(self) -> None:
         """Forget orders, trades, tokens, credits spent and requests received; connections stay."""
@@ -104,7 +104,7 @@ class Environment:
     def told(self) -> dict[str, Any]:
         """Return every order and trade the venue knows, oldest first."""
         return {
-            "orders": [order.record() for order in self.exchange.orders.values()],
+            "orders": [order.record() for order in self.exchange.blotter.orders.values()],
             "trades": [trade.fields for trade in self.exchange.trades],
         }
 

@@ -53,9 +53,9 @@ def position_record(exchange: Exchange, instrument: Instrument, position: Positi
     floating = position.floating(value.mark)
     orders = [
         view
-        for order in exchange.open_orders()
+        for order in exchange.blotter.open_orders()
         if order.resting and order.instrument.name == instrument.name
-        for view in exchange.margin_views(order)
+        for view in exchange.margin.views(order)
     ]
     size = float(position.size)
     out: dict[str, Any] = {
@@ -104,8 +104,8 @@ def get_margins(call: Call) -> dict[str, float]:
     mark = call.exchange.quotes.mark(instrument)
     low, high = band(instrument, mark)
     return {
-        "buy": coin(call.exchange.margin_of(instrument, amount, price)),
-        "sell": coin(call.exchange.margin_of(instrument, -amount, price)),
+        "buy": coin(call.exchange.margin.of(instrument, amount, price)),
+        "sell": coin(call.exchange.margin.of(instrument, -amount, price)),
         "min_price": float(low),
         "max_price": float(high),
     }
@@ -150,9 +150,9 @@ def get_account_summaries(call: Call) -> dict[str, Any]:
 def account_record(exchange: Exchange, currency: str, ledger: Ledger | None = None) -> dict[str, Any]:
     """Return one currency's account summary; another ledger than the exchange's is what somebody imagines."""
     if ledger is None:
-        sums, account = exchange.totals(currency), exchange.account
+        sums, account = exchange.margin.totals(currency), exchange.account
     else:
-        sums, account = ledger.totals(currency, exchange.open_views(currency)), ledger.account
+        sums, account = ledger.totals(currency, exchange.margin.open_views(currency)), ledger.account
     balance = account.balances.get(currency, ZERO)
     available = account.available(currency, sums)
     initial = sums.initial + sums.open_orders

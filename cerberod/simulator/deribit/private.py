@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any, Final
 
+from cerberod.simulator.deribit import editing
 from cerberod.simulator.deribit.cancels import METHODS as CANCELS
 from cerberod.simulator.deribit.instruments import Instrument
 from cerberod.simulator.deribit.orders import (
@@ -184,13 +185,15 @@ def placed_result(order: Order, trades: Iterable[UserTrade]) -> dict[str, Any]:
 
 
 def edit(call: Call) -> dict[str, Any]:
-    return _edited(call, call.exchange.find(call.params.required_text("order_id")))
+    return _edited(call, call.exchange.blotter.find(call.params.required_text("order_id")))
 
 
 def edit_by_label(call: Call) -> dict[str, Any]:
     instrument = instrument_of(call)
     label = call.params.required_text("label")
-    found = [o for o in call.exchange.open_orders() if o.label == label and o.instrument.name == instrument.name]
+    found = [
+        o for o in call.exchange.blotter.open_orders() if o.label == label and o.instrument.name == instrument.name
+    ]
     if not found:
         raise VenueError(10004)
     if len(found) > 1:
@@ -215,7 +218,7 @@ def _edited(call: Call, order: Order) -> dict[str, Any]:
         advanced=_advanced(p),
         mmp=p.flag("mmp"),
     )
-    return placed_result(*call.exchange.edit(order, change))
+    return placed_result(*editing.edit(call.exchange, order, change))
 
 
 def close_position(call: Call) -> dict[str, Any]:

@@ -22,19 +22,21 @@ _Row = TypeVar("_Row")
 
 
 def get_open_orders(call: Call) -> list[dict[str, object]]:
-    return _records(of_kind_and_type(call, call.exchange.open_orders()))
+    return _records(of_kind_and_type(call, call.exchange.blotter.open_orders()))
 
 
 def get_open_orders_by_currency(call: Call) -> list[dict[str, object]]:
     currency = call.params.currency(CURRENCIES)
     return _records(
-        of_kind_and_type(call, (o for o in call.exchange.open_orders() if o.instrument.currency == currency))
+        of_kind_and_type(call, (o for o in call.exchange.blotter.open_orders() if o.instrument.currency == currency))
     )
 
 
 def get_open_orders_by_instrument(call: Call) -> list[dict[str, object]]:
     instrument = instrument_of(call)
-    return _records(of_kind_and_type(call, (o for o in call.exchange.open_orders() if o.instrument == instrument)))
+    return _records(
+        of_kind_and_type(call, (o for o in call.exchange.blotter.open_orders() if o.instrument == instrument))
+    )
 
 
 def get_open_orders_by_label(call: Call) -> list[dict[str, object]]:
@@ -42,7 +44,7 @@ def get_open_orders_by_label(call: Call) -> list[dict[str, object]]:
 
 
 def get_order_state(call: Call) -> dict[str, object]:
-    return call.exchange.find(call.params.required_text("order_id")).record()
+    return call.exchange.blotter.find(call.params.required_text("order_id")).record()
 
 
 def get_order_state_by_label(call: Call) -> list[dict[str, object]]:
@@ -52,7 +54,7 @@ def get_order_state_by_label(call: Call) -> list[dict[str, object]]:
 def _labelled(call: Call) -> list[Order]:
     currency = call.params.currency(CURRENCIES)
     label = call.params.required_text("label")
-    return [o for o in call.exchange.orders.values() if o.label == label and o.instrument.currency == currency]
+    return [o for o in call.exchange.blotter.orders.values() if o.label == label and o.instrument.currency == currency]
 
 
 def get_order_history_by_currency(call: Call) -> Any:
@@ -60,13 +62,17 @@ def get_order_history_by_currency(call: Call) -> Any:
     kind = call.params.choice("kind", KINDS)
     return _history(
         call,
-        [o for o in call.exchange.orders.values() if o.instrument.currency == currency and is_kind(kind, o.instrument)],
+        [
+            o
+            for o in call.exchange.blotter.orders.values()
+            if o.instrument.currency == currency and is_kind(kind, o.instrument)
+        ],
     )
 
 
 def get_order_history_by_instrument(call: Call) -> Any:
     name = _past_instrument(call)
-    return _history(call, [o for o in call.exchange.orders.values() if o.instrument.name == name])
+    return _history(call, [o for o in call.exchange.blotter.orders.values() if o.instrument.name == name])
 
 
 def _past_instrument(call: Call) -> str:
@@ -114,7 +120,7 @@ def get_trigger_order_history(call: Call) -> dict[str, Any]:
     count = call.params.within("count", 20, 1, 1_000)
     entries = [
         entry
-        for entry in reversed(call.exchange.trigger_history.entries)
+        for entry in reversed(call.exchange.blotter.trigger_history.entries)
         if entry.instrument.currency == currency and wanted in (None, entry.instrument)
     ]
     page, continuation = page_of(call, entries, count, lambda entry: entry.mark)
@@ -126,8 +132,8 @@ def get_order_margin_by_ids(call: Call) -> list[dict[str, object]]:
     if not isinstance(ids, list) or not all(isinstance(one, str) for one in ids) or not 0 < len(ids) <= _MOST_IDS:
         raise invalid("ids", "wrong format")
     out: list[dict[str, object]] = []
-    for order in (call.exchange.find(one) for one in ids):
-        views = call.exchange.margin_views(order) if order.resting else []
+    for order in (call.exchange.blotter.find(one) for one in ids):
+        views = call.exchange.margin.views(order) if order.resting else []
         margin = coin(sum((order_margin(view) for view in views), ZERO))
         currency = order.instrument.currency
         out.append({"order_id": order.order_id, "initial_margin": margin, "initial_margin_currency": currency})

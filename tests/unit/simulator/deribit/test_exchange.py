@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cerberod.simulator.config import SimulatorConfig
+from cerberod.simulator.deribit.editing import edit
 from cerberod.simulator.deribit.exchange import START_BALANCES, Exchange
 from cerberod.simulator.deribit.orders import (
     Advanced,
@@ -125,11 +126,11 @@ def act(step: Step) -> None:
     if action in ACTIONS:
         EXCHANGE.place(request_of(step), "a connection" if other else None)
         return
-    found = [order for order in EXCHANGE.open_orders() if order.instrument.name == name]
+    found = [order for order in EXCHANGE.blotter.open_orders() if order.instrument.name == name]
     if found and action == "edit":
         tick = instrument.grid.coarse or instrument.grid.fine
         price = instrument.grid.down(EXCHANGE.quotes.mark(instrument).price) + ticks * tick
-        EXCHANGE.edit(found[lots % len(found)], EditRequest(amount=instrument.lot * lots, price=price))
+        edit(EXCHANGE, found[lots % len(found)], EditRequest(amount=instrument.lot * lots, price=price))
     elif found:
         EXCHANGE.cancel(found[lots % len(found)])
 
@@ -161,15 +162,15 @@ def check() -> None:
     for currency, start in START_BALANCES.items():
         session = EXCHANGE.account.session_rpl.get(currency, D(0))
         assert abs(EXCHANGE.account.balances[currency] + session - start - cash[currency]) < D("1e-6")
-        totals = EXCHANGE.totals(currency)
+        totals = EXCHANGE.margin.totals(currency)
         assert totals.initial >= totals.maintenance >= 0
         assert totals.open_orders >= 0
     check_orders(filled)
 
 
 def check_orders(filled: dict[str, Decimal]) -> None:
-    alive = {order.order_id for order in EXCHANGE.open_orders()}
-    for order in list(EXCHANGE.orders.values()):
+    alive = {order.order_id for order in EXCHANGE.blotter.open_orders()}
+    for order in list(EXCHANGE.blotter.orders.values()):
         assert order.open is (order.order_id in alive)
         assert order.filled == filled[order.order_id] <= order.amount
         assert (order.state == "filled") == (order.filled == order.amount)
@@ -207,9 +208,9 @@ def test_what_waits_for_an_order_never_outlives_it() -> None:
     after = OrderRequest(instrument, Side.SELL, D(100), far * 2)
     link = Link.ONE_TRIGGERS_OTHER
     order, _ = EXCHANGE.place(OrderRequest(instrument, Side.BUY, D(100), far, link=link, others=(after,)))
-    assert [o.waiting is not None for o in EXCHANGE.open_orders()] == [False, True]
+    assert [o.waiting is not None for o in EXCHANGE.blotter.open_orders()] == [False, True]
     EXCHANGE.cancel(order)
-    assert EXCHANGE.open_orders() == []
+    assert EXCHANGE.blotter.open_orders() == []
 
 
 def test_a_package_s_fill_trims_what_only_reduces_its_legs() -> None:
