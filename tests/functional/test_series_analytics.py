@@ -49,8 +49,8 @@ async def bars(world: Served, first: str, last: str, resolution: str) -> dict[st
 
 
 async def test_realised_volatility_and_its_premium(world: Served) -> None:
-    found, cost = await ask(world, "get_realized_vol", currency="BTC", window_days=60)
-    assert cost == {CANDLES: 1, DVOL: 1, SUMMARY: 1}  # the bars, and one for each comparison
+    found, cost = await ask(world, "get_realized_vol", currency="BTC", window_days=60, against=["dvol", "atm"])
+    assert cost == {CANDLES: 1, DVOL: 1, SUMMARY: 1}  # the bars, and one for each comparison asked for
     assert (found["bars_used"], found["bars_missing"], found["observations"]) == (61, 0, 60)
     close = (await bars(world, found["first_bar"], found["last_bar"], "1D"))["close"]
     volatility = 100 * np.std(np.diff(np.log(close)), ddof=1) * 365**0.5
@@ -75,6 +75,17 @@ async def test_realised_volatility_and_its_premium(world: Served) -> None:
     ranges = np.log(columns["high"] / columns["low"])
     parkinson = 100 * np.sqrt(np.mean(ranges**2) / (4 * np.log(2)) * 8760)
     assert hourly["realized_pct"] == pytest.approx(parkinson)
+
+
+@pytest.mark.parametrize(("params", "against", "source"), [({}, "dvol", DVOL), ({"window_days": 14}, "atm", SUMMARY)])
+async def test_a_premium_of_the_windows_own_tenor_takes_two_requests(
+    world: Served, params: dict[str, Any], against: str, source: str
+) -> None:
+    found, cost = await ask(world, "get_realized_vol", currency="BTC", **params)
+    assert cost == {CANDLES: 1, source: 1}
+    [premium] = found["premiums"]
+    assert (premium["against"], premium["tenor_days"]) == (against, found["window_days"])
+    assert premium["premium_points"] == pytest.approx(premium["implied_pct"] - found["realized_pct"])
 
 
 async def test_a_cone_beside_what_options_price_in(world: Served) -> None:

@@ -28,6 +28,8 @@ from cerberod.venues.deribit.wire.market import Candle
 from cerberod.venues.instants import milliseconds
 
 YEAR_MS = 365 * 86_400_000
+DVOL_DAYS = 30
+"""The tenor of the volatility index."""
 ONE_PAGE = 4_999
 """Bars, besides the one still forming, that one request brings."""
 Resolution = Literal["5", "15", "30", "60", "120", "180", "360", "720", "1D"]
@@ -111,10 +113,10 @@ class GetRealizedVol(OfBars):
     """Which bars, how to measure them, and what to compare with."""
 
     window_days: Annotated[int, Field(ge=4, le=1_000)] = Field(default=30, description="Length of the window, in days.")
-    against: Annotated[list[Against], Field(max_length=2)] = Field(
-        default=["dvol", "atm"],
+    against: Annotated[list[Against], Field(max_length=2)] | None = Field(
+        default=None,
         description="Implied volatilities to compare with, one request each: dvol (30 days) and atm (the chain's, at "
-        "the length of the window).",
+        "the length of the window). Without it the one of the window's own tenor: dvol for 30 days, else atm.",
     )
     premium: Literal["implied_minus_realized", "realized_minus_implied"] = Field(
         default="implied_minus_realized", description="Sign of the premium: positive when options are dear, or not."
@@ -141,7 +143,7 @@ class RealizedOfCoin(Measured):
     realized_pct: float = Field(description="Realised volatility, percent a year of 365 days.")
     observations: int = Field(description="Moves that went in.")
     sign: Literal["implied_minus_realized", "realized_minus_implied"] = Field(description="The sign of every premium.")
-    premiums: list[Premium] = Field(description="One for each comparison asked for, in that order.")
+    premiums: list[Premium] = Field(description="One for each comparison, in the order asked for.")
 
 
 @method("deribit.get_realized_vol", cost=10, deadline=Deadline.ANALYTICS)
@@ -149,13 +151,16 @@ async def get_realized_vol(call: Call, params: GetRealizedVol) -> RealizedOfCoin
     """Return realised volatility of closed bars, and the variance risk premium.
 
     Implied against realised, backward-looking: what options charge now over what the last window delivered. One request
-    for the bars and one for each comparison. A perpetual's bars stand for the coin.
+    for the bars and one for each comparison: two unless more are asked for. A perpetual's bars stand for the coin.
     """
     moves = max(3, round(params.window_days * 86_400_000 / RESOLUTIONS[params.resolution]))
     told, columns = await closed_bars(call, params, moves)
     asked = RealizedVol(estimator=params.estimator, mean_zero=params.mean_zero, **columns)
     found = await calculated(call, params, REALIZED, asked)
-    premiums = [await _premium(call, params, each, found.volatility_pct) for each in params.against]
+    against = params.against
+    if against is None:
+        against = ["dvol" if params.window_days == DVOL_DAYS else "atm"]
+    premiums = [await _premium(call, params, each, found.volatility_pct) for each in against]
     return RealizedOfCoin(
         **told,
         window_days=params.window_days,
@@ -169,7 +174,7 @@ async def get_realized_vol(call: Call, params: GetRealizedVol) -> RealizedOfCoin
 async def _premium(call: Call, params: GetRealizedVol, against: Against, realized: float) -> Premium:
     if against == "dvol":
         day = await read_day(call.use(Deribit), params.currency)
-        as_of, tenor = day.as_of, 30.0
+        as_of, tenor = day.as_of, float(DVOL_DAYS)
         implied = day.candles[-1].close if day.candles else None
         reason = None if day.candles else "no_data"
     else:
