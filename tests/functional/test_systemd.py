@@ -45,11 +45,11 @@ class Machine:
         self.drop_in = self.root / "etc/systemd/system/cerberod.service.d/credentials.conf"
         self.credentials = self.root / "etc/cerberod/credentials"
 
-    def install(self, *words: str) -> list[str]:
+    def install(self, *words: str, **environment: str) -> list[str]:
         """Run the real installer and return what it did."""
         done = subprocess.run(
             ["bash", str(self.clone / "scripts" / "install-systemd.sh"), *words],
-            env={"PATH": os.defpath, "DESTDIR": str(self.root)},
+            env={"PATH": os.defpath, "DESTDIR": str(self.root), **environment},
             capture_output=True,
             text=True,
         )
@@ -101,6 +101,30 @@ def test_the_unit_names_the_place_of_the_clone_and_what_the_daemon_needs(machine
         assert line in unit.splitlines()
 
 
+def test_a_service_of_another_name_shares_no_folder_with_the_first(machine: Machine) -> None:
+    machine.install(SERVICE="second")
+    lines = machine.unit.with_name("second.service").read_text().splitlines()
+    assert {"User=second", "Group=second", "StateDirectory=second", "LogsDirectory=second"} <= set(lines)
+
+
+def test_the_operators_command_knows_the_place_the_state_and_the_secrets(tmp_path: Path, machine: Machine) -> None:
+    (machine.clone / "current/venv/bin/cerberod").write_text(
+        '#!/bin/sh\necho "$PWD|$STATE_DIRECTORY|${CREDENTIALS_DIRECTORY-none}|$*"\n'
+    )
+    secrets = tmp_path / "secrets"
+    machine.install(CREDENTIALS=str(secrets))
+    command = machine.root / "usr/local/bin/cerberod"
+
+    def said() -> str:
+        words = [str(command), "halt", "--env", "testnet"]
+        return subprocess.run(words, cwd="/", capture_output=True, text=True, check=True).stdout
+
+    assert said() == f"{machine.clone}|/var/lib/cerberod|none|halt --env testnet\n"
+    secrets.mkdir()
+    (secrets / "TESTNET_TOKEN").touch()
+    assert said() == f"{machine.clone}|/var/lib/cerberod|{secrets}|halt --env testnet\n"
+
+
 def test_a_dry_run_says_everything_and_does_nothing(machine: Machine) -> None:
     said = machine.install("--dry-run")
     assert f"write {machine.unit}" in said
@@ -130,6 +154,10 @@ def test_each_secret_file_becomes_a_credential_of_this_unit_alone(machine: Machi
     assert (machine.credentials.stat().st_mode & 0o777, machine.drop_in.stat().st_mode & 0o777) == (0o700, 0o644)
     assert all(path.stat().st_mode & 0o777 == 0o400 for path in machine.credentials.iterdir())
     assert not any("a secret of this test" in line for line in said)
+    # What an editor leaves is no secret.
+    for name in (".TESTNET_TOKEN.swp", "TESTNET_TOKEN~", "notes.txt"):
+        machine.credentials.joinpath(name).touch()
+    assert [line for line in machine.install() if not line.startswith("Done")] == []
     for path in machine.credentials.iterdir():
         path.unlink()
     machine.install()
@@ -164,6 +192,8 @@ def test_what_it_cannot_do_is_one_line(machine: Machine) -> None:
     for words, environment, says in (
         (["--force"], {"DESTDIR": str(machine.root)}, "the only option is --dry-run"),
         ([], {"PATH_TO_ID": "1"}, "this needs root"),
+        (["--dry-run"], {"BASH_FUNC_pwd%%": "() { echo /home/me/cerberod; }"}, "the unit sees no home directory"),
+        (["--dry-run"], {"CREDENTIALS": "/etc/my secrets"}, "a unit file cannot name this place: /etc/my secrets"),
     ):
         tools = machine.clone.parent / "nobody"
         tools.mkdir(exist_ok=True)
