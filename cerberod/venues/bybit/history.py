@@ -77,9 +77,13 @@ def count_bars(start_ms: int, end_ms: int, step_ms: int) -> int:
 async def fetch_bars(
     bybit: Bybit, kind: PriceKind, category: Category, symbol: str, start_ms: int, end_ms: int, interval: str
 ) -> Bars:
-    """Read all bars that open within the window. Raises `InvalidParams`, which tells the cost, for one too large."""
+    """Read all bars that open within the window. Raises `InvalidParams`, which tells the cost, for one too large.
+
+    What lies in the future costs nothing: no bar opens there.
+    """
     call, columns = _CALLS[kind]
     step_ms = INTERVALS[interval]
+    end_ms = max(start_ms, min(end_ms, bybit.venue_ms() + DAY_MS))
     size = _OPTION_PAGE if category is Category.OPTION else _PAGE
     check_cost(count_bars(start_ms, end_ms, step_ms), MOST, size, "bars")
     found: dict[int, list[float]] = {}

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from cerberod.errors import BadVenueData, InvalidParams
-from cerberod.venues.bybit.history import MOST, bar_end, count_bars, fetch_bars, fetch_funding
+from cerberod.venues.bybit.history import DAY_MS, MOST, bar_end, count_bars, fetch_bars, fetch_funding
 from cerberod.venues.bybit.wire.market import PriceKind
 from cerberod.venues.bybit.wire.words import Category
 from tests.support.bybit_venue import Asked, client_of, scripted
+from tests.support.clock import ManualClock
 
 KLINE, FUNDING = "/v5/market/kline", "/v5/market/funding/history"
 MINUTE, HOUR = 60_000, 3_600_000
@@ -53,6 +54,23 @@ async def test_a_market_that_began_within_the_window_ends_the_reading() -> None:
     found, cost, _ = await read(lambda asked: kline(asked, first=listed), 5_000)
     assert found == [listed + n * MINUTE for n in range(3_300)]
     assert cost == 5, "one page more, to see that there is nothing older"
+
+
+async def test_the_part_of_a_window_that_lies_in_the_future_costs_nothing() -> None:
+    now = START + 10 * MINUTE
+    clock = ManualClock(datetime.fromtimestamp(now / 1000, UTC))
+
+    def until_now(asked: Asked) -> dict[str, Any]:
+        told = kline(asked)
+        return {**told, "list": [bar for bar in told["list"] if int(bar[0]) <= now]}
+
+    async with scripted({KLINE: until_now}, clock) as venue, client_of(venue) as bybit:
+        await bybit.read("get_server_time")
+        for begin, bars in ((START, 11), (now + 30 * DAY_MS, 0)):
+            end = begin + 10 * MOST * MINUTE
+            found = await fetch_bars(bybit, PriceKind.LAST, Category.LINEAR, "BTCUSDT", begin, end, "1")
+            assert len(found.found) == bars
+        assert len(venue.asked(KLINE)) <= 4
 
 
 async def test_a_window_too_large_is_refused_before_anything_is_asked() -> None:
