@@ -211,6 +211,8 @@ async def test_what_the_params_alone_show_wrong_is_an_error_that_names_the_field
     assert await refused(bot, "bybit.place_batch_order", twice) == ["request.1.intent"]
     nested = batch_of(RESTING, {**RESTING, "is_leverage": True})
     assert await refused(bot, "bybit.place_batch_order", nested) == ["request.1.is_leverage"]
+    filtered = {"category": "linear", "request": [{"symbol": "BTCUSDT", "order_id": "1", "order_filter": "Order"}]}
+    assert await refused(bot, "bybit.cancel_batch_order", filtered) == ["request.0.order_filter"]
     long_link = {**PERPETUAL, "order_link_id": "x" * 37}
     assert await refused(bot, "bybit.cancel_order", long_link) == ["order_link_id"]
     assert await refused(bot, "bybit.cancel_order", {**PERPETUAL, "order_id": "1", "order_filter": "Order"}) == [
@@ -233,6 +235,21 @@ async def test_a_conditional_order_waits_for_its_trigger(bot: Client) -> None:
     assert [field for field, _ in await denied(bot, "bybit.place_batch_order", batch)] == ["request.1.trigger_price"]
     above = {**change, "trigger_price": "900000"}
     assert [field for field, _ in await denied(bot, "bybit.amend_order", above)] == ["trigger_price"]
+
+
+async def test_exits_of_an_order_are_on_the_right_side(bot: Client) -> None:
+    async def wrong(**params: Any) -> list[str]:
+        return [field for field, _ in await denied(bot, "bybit.place_order", {**RESTING, **params})]
+
+    assert await wrong(take_profit="57000") == ["take_profit"]
+    assert await wrong(stop_loss="900000") == ["stop_loss"]
+    assert await wrong(take_profit="900000", stop_loss="950000") == ["stop_loss", "stop_loss"]
+    placed = await bot.call("bybit.place_order", {**RESTING, "take_profit": "900000", "stop_loss": "40000"})
+    assert placed["outcome"] == "confirmed", placed
+    change = {**PERPETUAL, "order_id": placed["order_id"], "stop_loss": "900000"}
+    assert [field for field, _ in await denied(bot, "bybit.amend_order", change)] == ["stop_loss"]
+    gone = await bot.call("bybit.amend_order", {**change, "stop_loss": "0"})
+    assert (gone["outcome"], gone["order"]["stop_loss"]) == ("confirmed", None)
 
 
 async def test_a_check_shows_what_would_be_sent(bot: Client) -> None:

@@ -20,8 +20,8 @@ from cerberod.venues.instrument_book import InstrumentBook
 
 _BAND_TRUSTED_S = 10.0
 _MODE_TRUSTED_S = 600.0
-_PRICE_AWAITED_S = 2.0
-"""How long an order that waits for a price may be held up to see where that price is."""
+_PRICES_AWAITED_S = 2.0
+"""How long an order with a trigger may be held up to see where prices are."""
 _PRICES = {"LastPrice": "lastPrice", "IndexPrice": "indexPrice", "MarkPrice": "markPrice"}
 """What may fire a trigger, and the field of a ticker that tells it."""
 
@@ -84,17 +84,18 @@ class Bounds:
         mode = await self._modes.get(name)
         return None if mode.takes(position_idx) else mode
 
-    async def price_now(self, name: Name, trigger_by: str) -> Decimal | None:
-        """Return the price that would fire a trigger; None where the venue does not tell it, or not soon."""
-        with anyio.move_on_after(_PRICE_AWAITED_S):
+    async def prices_now(self, name: Name) -> dict[str, Decimal]:
+        """Return the prices that may fire a trigger, by Bybit's words, without those that it does not tell soon."""
+        with anyio.move_on_after(_PRICES_AWAITED_S):
             try:
                 answer = await self._read("get_tickers", category=name[0].value, symbol=name[1])
                 rows = Fields(answer.result, "result").objects("list")
-                found = next((row for row in rows if row.get("symbol") == name[1]), None)
-                return None if found is None else found.figure_or_none(_PRICES[trigger_by])
+                found = [row for row in rows if row.get("symbol") == name[1]]
+                told = {by: row.figure_or_none(field) for row in found for by, field in _PRICES.items()}
+                return {by: price for by, price in told.items() if price is not None}
             except UpstreamError:
-                return None  # the venue judges by itself
-        return None
+                return {}  # the venue judges by itself
+        return {}
 
     def forget(self, name: Name) -> None:
         """Trust what is known of this instrument no longer."""

@@ -4,7 +4,7 @@ Pure. Nothing is ever adjusted: a value off the grid is denied with the nearest 
 knows (margin, caps of open interest, how many orders are open) is left to the venue.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from cerberod.trading.money import nearest_multiple, plain
@@ -112,6 +112,24 @@ def fires_at_once(field: str, trigger: Decimal, rises: bool, by: str, now: Decim
     """Yield the reason why a trigger has been reached already: Bybit refuses it then, with 110092 or 110093."""
     what = f"the {PRICE_WORDS[by]}, to fire when it {'rises' if rises else 'falls'}"
     yield from not_beyond(field, trigger, now, tick, what, above=rises)
+
+
+def wrong_side(
+    side: str, take_profit: Decimal | None, stop_loss: Decimal | None, prices: Collection[Decimal], tick: Decimal
+) -> Iterator[Reason]:
+    """Yield the reason why a take profit or a stop loss is on the wrong side, by whichever of the prices Bybit goes."""
+    buys = side == "buy"
+    if take_profit and stop_loss and (take_profit <= stop_loss if buys else take_profit >= stop_loss):
+        rule = f"{'below' if buys else 'above'} take_profit, for an order that {'buys' if buys else 'sells'}"
+        yield Reason(field="stop_loss", rule=rule)
+    if not prices:
+        return
+    lowest, highest = min(prices), max(prices)
+    for field, price, above in (("take_profit", take_profit, buys), ("stop_loss", stop_loss, not buys)):
+        if price:
+            bound = "lowest" if above else "highest"
+            what = f"the {bound} of limit, last and mark price, for an order that {'buys' if buys else 'sells'}"
+            yield from not_beyond(field, price, lowest if above else highest, tick, what, above=above)
 
 
 def may_hedge(instrument: Instrument) -> bool:

@@ -241,7 +241,7 @@ async def cancel_batch_order(call: Call, params: CancelBatchOrder) -> Plan[Cance
     intents = _intents(params, params.request)
     bybit = call.use(Bybit)
     until_ms = valid_until(bybit)
-    sent_params = [cancel_params(category, terms) for terms in params.request]
+    sent_params = [cancel_params(category, terms, f"request.{number}.") for number, terms in enumerate(params.request)]
     parts = tuple(
         Part(
             "bybit.cancel_order",

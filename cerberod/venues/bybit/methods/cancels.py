@@ -90,10 +90,10 @@ async def cancel_order(call: Call, params: CancelOrder) -> Plan[CancelOutcome]:
     return Plan(VENUE, bybit.account, cancelling(bybit, request), journal)
 
 
-def cancel_params(category: str, terms: CancelTerms) -> dict[str, Any]:
-    """Build what is sent for one cancel."""
+def cancel_params(category: str, terms: CancelTerms, path: str = "") -> dict[str, Any]:
+    """Build what is sent for one cancel. `path` stands before its fields in a batch."""
     if terms.order_filter is not None and category != "spot":
-        raise InvalidParams([{"field": "order_filter", "rule": "for category spot only"}])
+        raise InvalidParams([{"field": f"{path}order_filter", "rule": "for category spot only"}])
     return given(
         category=category,
         symbol=terms.symbol,

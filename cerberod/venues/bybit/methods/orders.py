@@ -38,6 +38,7 @@ from cerberod.venues.bybit.methods.terms import (
     OrderTerms,
     clock_reasons,
     denied,
+    exit_objections,
     instrument_of,
     objections,
     order_params,
@@ -76,8 +77,8 @@ async def place_order(call: Call, params: PlaceOrder) -> Plan[OrderOutcome]:
     confirmed carries it as it is then (see `order.order_status`). Rejected when Bybit refused it at once, or afterwards
     without a fill, with its reject reason as `venue_code`: a PostOnly order that would take, an IOC or FOK order with
     nothing to fill it. Unknown when its state is not told in time. Denied, with the nearest value that would pass, when
-    quantity, price, value, band or position index are wrong, or a trigger of a contract is reached already. The client
-    order id is the order's link id.
+    quantity, price, value, band or position index are wrong; of contracts also when a trigger is reached already, or
+    take profit or stop loss are on the wrong side. The client order id is the order's link id.
     """
     require_fitting(params.category, [params])
     bybit = call.use(Bybit)
@@ -277,6 +278,11 @@ async def amendment(bybit: Bybit, category: str, terms: AmendTerms) -> Amendment
     if terms.trigger_price is not None:
         direction, by = order.trigger_direction, order.trigger_by
         if reasons := await trigger_objections(bybit, instrument, terms.trigger_price, direction, by):
+            return reasons
+    if order.trigger_price is None:
+        exits = terms.take_profit or None, terms.stop_loss or None
+        limit = None if order.order_type == "Market" else terms.price or order.price
+        if reasons := await exit_objections(bybit, instrument, order.side.value, limit, *exits):
             return reasons
     return found
 

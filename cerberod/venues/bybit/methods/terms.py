@@ -311,6 +311,9 @@ async def present_objections(bybit: Bybit, order: OrderTerms, instrument: Instru
     if order.trigger_price is not None:
         direction, by = order.trigger_direction, order.trigger_by or "LastPrice"
         reasons += await trigger_objections(bybit, instrument, order.trigger_price, direction, by)
+    elif not order.reduces:
+        exits = order.take_profit, order.stop_loss
+        reasons += await exit_objections(bybit, instrument, order.side, order.price, *exits)
     return reasons
 
 
@@ -320,10 +323,31 @@ async def trigger_objections(
     """Say why a trigger would be reached already. In spot its direction follows from the price, so it never is."""
     if direction is None or by not in rules.PRICE_WORDS:
         return []
-    now = await bybit.bounds.price_now((instrument.category, instrument.symbol), by)
+    now = (await bybit.bounds.prices_now((instrument.category, instrument.symbol))).get(by)
     if now is None:
         return []
     return list(rules.fires_at_once("trigger_price", trigger, direction == 1, by, now, instrument.tick_size))
+
+
+async def exit_objections(
+    bybit: Bybit,
+    instrument: Instrument,
+    side: str,
+    limit: Decimal | None,
+    take_profit: Decimal | None,
+    stop_loss: Decimal | None,
+) -> list[Reason]:
+    """Say why Bybit would refuse the take profit or the stop loss of an order of a contract.
+
+    It holds them against a base price of which is not told whether it is the order's own or the market's.
+    """
+    if instrument.category not in (Category.LINEAR, Category.INVERSE) or not (take_profit or stop_loss):
+        return []
+    now = await bybit.bounds.prices_now((instrument.category, instrument.symbol))
+    prices = [now[by] for by in ("LastPrice", "MarkPrice") if by in now]
+    if prices and limit is not None:
+        prices.append(limit)
+    return list(rules.wrong_side(side, take_profit, stop_loss, prices, instrument.tick_size))
 
 
 async def idx_objections(bybit: Bybit, instrument: Instrument, position_idx: int) -> list[Reason]:

@@ -77,16 +77,15 @@ async def test_the_mode_shows_in_the_rows_of_a_flat_position() -> None:
 ROW = {"symbol": "BTCUSDT", "lastPrice": "100", "indexPrice": "101", "markPrice": ""}
 
 
-@pytest.mark.parametrize(("by", "price"), [("LastPrice", D(100)), ("IndexPrice", D(101)), ("MarkPrice", None)])
-async def test_the_price_that_fires_a_trigger_is_looked_up_each_time(by: str, price: D | None) -> None:
+async def test_the_prices_that_fire_triggers_are_looked_up_each_time() -> None:
     async with asking(tickers={"category": "linear", "list": [{**ROW, "symbol": "ETHUSDT"}, ROW]}) as (venue, bounds):
         for _ in range(2):
-            assert await bounds.price_now(NAME, by) == price
+            assert await bounds.prices_now(NAME) == {"LastPrice": D(100), "IndexPrice": D(101)}
         assert len(venue.asked(TICKERS)) == 2
 
 
 @pytest.mark.parametrize("answer", [Refusal(10001), {"list": []}, {"list": [{**ROW, "lastPrice": "much"}]}, SILENCE])
-async def test_a_price_that_is_not_told_holds_no_order_up(answer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bounds_module, "_PRICE_AWAITED_S", 0.3)
+async def test_prices_that_are_not_told_hold_no_order_up(answer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounds_module, "_PRICES_AWAITED_S", 0.3)
     async with asking(tickers=answer) as (_, bounds):
-        assert await bounds.price_now(NAME, "LastPrice") is None
+        assert await bounds.prices_now(NAME) == {}

@@ -139,3 +139,28 @@ def test_a_trigger_is_not_reached_already(trigger: str, rises: bool, now: str, n
         [] if nearest is None else [("trigger_price", nearest or None)]
     )
     assert all("mark price" in each.rule and now in each.rule for each in found)
+
+
+@pytest.mark.parametrize(
+    ("side", "exits", "wrong"),
+    [
+        ("buy", ("105", "95"), []),
+        ("buy", ("100", None), [("take_profit", "100.1")]),
+        ("buy", ("101", None), []),
+        ("buy", (None, "109"), []),
+        ("buy", (None, "110"), [("stop_loss", "109.9")]),
+        ("sell", ("95", "105"), []),
+        ("sell", ("110", None), [("take_profit", "109.9")]),
+        ("sell", (None, "100"), [("stop_loss", "100.1")]),
+        ("buy", ("104", "106"), [("stop_loss", None)]),
+        ("sell", ("106", "104"), [("stop_loss", None)]),
+    ],
+)
+def test_exits_are_wrong_that_are_wrong_by_every_price(
+    side: str, exits: tuple[str | None, str | None], wrong: list[tuple[str, str | None]]
+) -> None:
+    take_profit, stop_loss = (None if each is None else D(each) for each in exits)
+    found = rules.wrong_side(side, take_profit, stop_loss, [D(100), D(110), D("105.03")], D("0.1"))
+    assert [(each.field, each.nearest) for each in found] == wrong
+    blind = rules.wrong_side(side, take_profit, stop_loss, [], D("0.1"))
+    assert [each.field for each in blind] == [field for field, nearest in wrong if nearest is None]
