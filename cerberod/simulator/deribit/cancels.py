@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from typing import Any, Final
 
-from cerberod.simulator.deribit.exchange import CURRENCIES
 from cerberod.simulator.deribit.instruments import Instrument
+from cerberod.simulator.deribit.ledger import CURRENCIES
 from cerberod.simulator.deribit.orders import Order, OrderType
 from cerberod.simulator.deribit.public import KINDS, Call, Method, instrument_of
 from cerberod.simulator.deribit.wire import invalid

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from cerberod.simulator.deribit.catalogue import Combo, TooManyCombosError
 from cerberod.simulator.deribit.combos import MOST_LEGS, NoSuchPackageError, reduced
-from cerberod.simulator.deribit.exchange import CURRENCIES
 from cerberod.simulator.deribit.instruments import Instrument, Leg, well_formed
+from cerberod.simulator.deribit.ledger import CURRENCIES
 from cerberod.simulator.deribit.public import Call, Method
 from cerberod.simulator.deribit.wire import VenueError, invalid
 from cerberod.simulator.matching import Side

@@ -8,26 +8,20 @@ fires, as soon as anybody looks, and the server's own ticking looks often. Knows
 from collections import deque
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import Final
 
 from cerberod.simulator.accounts import Account
 from cerberod.simulator.deribit import linking, terms
 from cerberod.simulator.deribit.blotter import Blotter
 from cerberod.simulator.deribit.catalogue import Catalogue
 from cerberod.simulator.deribit.instruments import Instrument, settled_at
-from cerberod.simulator.deribit.ledger import START_BALANCES, Ledger
+from cerberod.simulator.deribit.ledger import Ledger
 from cerberod.simulator.deribit.margin import Margin
 from cerberod.simulator.deribit.orders import Lineage, Link, Order, OrderRequest, OrderType, UserTrade
 from cerberod.simulator.deribit.prints import Tape
 from cerberod.simulator.deribit.quotes import Mark, Quotes
-from cerberod.simulator.deribit.terms import contract_of, shown_mark, value_of
 from cerberod.simulator.deribit.waiting import Waiting, once_triggered
 from cerberod.simulator.deribit.wire import VenueError
 from cerberod.simulator.matching import ZERO, Book, Fill, Lifetime, SelfTradeError, Side
-
-__all__ = ["CURRENCIES", "START_BALANCES", "Exchange", "contract_of", "shown_mark", "value_of"]
-
-CURRENCIES: Final = tuple(START_BALANCES)
 
 _MOST_OPEN = 2_000
 

@@ -31,6 +31,7 @@ START_BALANCES: Final = {
     "USDT": Decimal(0),
     "EURR": Decimal(0),
 }
+CURRENCIES: Final = tuple(START_BALANCES)
 
 _KEPT_TRADES = 10_000
 _KEPT_LINES = 20_000

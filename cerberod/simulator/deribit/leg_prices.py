@@ -5,9 +5,9 @@ from typing import Any, Final
 
 from cerberod.simulator.deribit.combo_methods import asked_legs
 from cerberod.simulator.deribit.combos import reduced
-from cerberod.simulator.deribit.exchange import contract_of
 from cerberod.simulator.deribit.packages import leg_prices, step_of
 from cerberod.simulator.deribit.public import Call, Method
+from cerberod.simulator.deribit.terms import contract_of
 from cerberod.simulator.deribit.wire import invalid
 
 

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from cerberod.simulator.deribit.exchange import Exchange, shown_mark
+from cerberod.simulator.deribit.exchange import Exchange
 from cerberod.simulator.deribit.instruments import Instrument, settled_at
 from cerberod.simulator.deribit.listing import INVERSE_COINS
 from cerberod.simulator.deribit.public import RESOLUTIONS, index_names
+from cerberod.simulator.deribit.terms import shown_mark
 from cerberod.simulator.market import DAY_MS
 
 Reader = Callable[[Exchange], Any]

@@ -13,9 +13,9 @@ from cerberod.simulator.accounts import (
 )
 from cerberod.simulator.deribit.cancels import is_kind
 from cerberod.simulator.deribit.credits import limits
-from cerberod.simulator.deribit.exchange import CURRENCIES, Exchange
+from cerberod.simulator.deribit.exchange import Exchange
 from cerberod.simulator.deribit.instruments import Instrument, well_formed
-from cerberod.simulator.deribit.ledger import Ledger, Line
+from cerberod.simulator.deribit.ledger import CURRENCIES, Ledger, Line
 from cerberod.simulator.deribit.params import Params
 from cerberod.simulator.deribit.public import KINDS, Call, Method, instrument_of
 from cerberod.simulator.deribit.quotes import Mark, band

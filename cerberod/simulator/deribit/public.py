@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from cerberod.simulator.deribit import views
-from cerberod.simulator.deribit.exchange import CURRENCIES, Exchange
+from cerberod.simulator.deribit.exchange import Exchange
 from cerberod.simulator.deribit.instruments import Instrument, well_formed
+from cerberod.simulator.deribit.ledger import CURRENCIES
 from cerberod.simulator.deribit.listing import INVERSE_COINS
 from cerberod.simulator.deribit.params import Params
 from cerberod.simulator.deribit.wire import VenueError, invalid

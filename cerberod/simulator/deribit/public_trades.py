@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import anyio.lowlevel
 
-from cerberod.simulator.deribit.exchange import CURRENCIES
 from cerberod.simulator.deribit.instruments import Instrument
+from cerberod.simulator.deribit.ledger import CURRENCIES
 from cerberod.simulator.deribit.public import KINDS, Call, Method, instrument_of, window_of
 from cerberod.simulator.deribit.trades import FIRST_USER_TRADE, Trade, model_time_ms, records, trades_of
 from cerberod.simulator.deribit.wire import invalid

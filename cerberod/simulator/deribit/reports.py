@@ -5,7 +5,7 @@ from typing import Any, Final, TypeVar
 
 from cerberod.simulator.accounts import ZERO, order_margin
 from cerberod.simulator.deribit.cancels import is_kind, of_kind_and_type
-from cerberod.simulator.deribit.exchange import CURRENCIES
+from cerberod.simulator.deribit.ledger import CURRENCIES
 from cerberod.simulator.deribit.money import POSITION_READS, coin
 from cerberod.simulator.deribit.orders import Order, UserTrade
 from cerberod.simulator.deribit.public import KINDS, Call, Method, instrument_of

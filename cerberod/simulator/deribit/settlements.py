@@ -11,9 +11,10 @@ from typing import Any, Final
 import anyio.lowlevel
 import numpy as np
 
-from cerberod.simulator.deribit.exchange import CURRENCIES, shown_mark
 from cerberod.simulator.deribit.instruments import Instrument, date_of, settled_at
+from cerberod.simulator.deribit.ledger import CURRENCIES
 from cerberod.simulator.deribit.public import Call, Method, index_coin, instrument_of
+from cerberod.simulator.deribit.terms import shown_mark
 from cerberod.simulator.deribit.wire import invalid
 from cerberod.simulator.market import DAY_MS, HISTORY_START_MS
 from cerberod.simulator.noise import key_of, uniform

@@ -11,8 +11,9 @@ from typing import Any, Final
 
 from cerberod.simulator.deribit import views
 from cerberod.simulator.deribit.cancels import is_kind
-from cerberod.simulator.deribit.exchange import CURRENCIES, Exchange
+from cerberod.simulator.deribit.exchange import Exchange
 from cerberod.simulator.deribit.instruments import Instrument
+from cerberod.simulator.deribit.ledger import CURRENCIES
 from cerberod.simulator.deribit.market_channels import Reader, reader_of
 from cerberod.simulator.deribit.money import account_record, position_record
 from cerberod.simulator.deribit.orders import Order, UserTrade

@@ -7,9 +7,10 @@ import numpy as np
 
 from cerberod.analytics.black import black_price
 from cerberod.analytics.implied import implied_volatility
-from cerberod.simulator.deribit.exchange import Exchange, shown_mark
+from cerberod.simulator.deribit.exchange import Exchange
 from cerberod.simulator.deribit.instruments import Instrument
 from cerberod.simulator.deribit.prints import Prints
+from cerberod.simulator.deribit.terms import shown_mark
 from cerberod.simulator.market import HISTORY_START_MS, YEAR_MS
 from cerberod.simulator.noise import KNOT_MS, IntArray, key_of
 

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from cerberod.simulator.deribit.exchange import Exchange, shown_mark
+from cerberod.simulator.deribit.exchange import Exchange
 from cerberod.simulator.deribit.instruments import Instrument
 from cerberod.simulator.deribit.prints import Statistics
 from cerberod.simulator.deribit.quotes import Mark, band, implied_pct
+from cerberod.simulator.deribit.terms import shown_mark
 from cerberod.simulator.market import DAY_MS, Funding
 from cerberod.simulator.matching import Book, Level, Side
 from cerberod.simulator.noise import key_of, uniform

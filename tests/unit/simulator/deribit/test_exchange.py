@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from cerberod.simulator.config import SimulatorConfig
 from cerberod.simulator.deribit.editing import edit
-from cerberod.simulator.deribit.exchange import START_BALANCES, Exchange
+from cerberod.simulator.deribit.exchange import Exchange
+from cerberod.simulator.deribit.ledger import START_BALANCES
 from cerberod.simulator.deribit.orders import (
     Advanced,
     EditRequest,
