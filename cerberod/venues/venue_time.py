@@ -13,6 +13,8 @@ _JUMP_MS = 500.0
 """A contradiction up to this size matters to no deadline, and is left to the window."""
 _AGREEING = 2
 """So many answers must agree with the first one after a jump."""
+_OFFSET_TOLD_MS = 500.0
+"""From how much on it is told that our clock and the venue's differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,24 @@ class VenueTime:
     def steady(self) -> bool:
         """Tell whether the time is known, and the clock it is read from has not jumped a moment ago."""
         return bool(self._samples) and not self._to_agree
+
+    @property
+    def objection(self) -> str | None:
+        """Tell why no order can be stamped in the venue's time now, as the rule that it breaks; or None."""
+        if self.steady:
+            return None
+        if not self._samples:
+            return "a known time of the venue; none of its answers has told it yet"
+        return "a steady clock of the venue; it has jumped, and orders wait until its answers agree again"
+
+    def trouble(self, monotonic_s: float, our_now_ms: int) -> str | None:
+        """Return what is wrong with the clocks, as a status tells it; None when nothing is."""
+        offset = self.offset_ms(monotonic_s, our_now_ms)
+        if offset is None:
+            return "clock_unknown"
+        if not self.steady:
+            return "clock_unstable"
+        return "clock_offset" if abs(offset) > _OFFSET_TOLD_MS else None
 
     def learn(self, sent_s: float, received_s: float, venue_in_ms: float, venue_out_ms: float) -> None:
         """Take in one exchange: our monotonic times around it, the venue's own stamps of it."""

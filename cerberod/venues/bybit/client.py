@@ -70,7 +70,6 @@ WINDOW_MS = 5_000
 """How long after its stamp a request may still be taken by the venue."""
 _RETRIES = 2
 _FIRST_RETRY_S = 0.1
-_OFFSET_TOLD_MS = 500.0
 _PROBE_SHARE = 0.9
 _KEY_AGAIN_S = 30.0
 _NO_EFFECT_STATUS = frozenset({400, 401, 403, 404, 405})
@@ -186,11 +185,7 @@ class Bybit:
                 return None
             with suppress(BadVenueData, VenueRefused, ConnectionLost):
                 await self.read("get_server_time", urgent=True)
-        if self._time.steady:
-            return None
-        if self.offset_ms is None:
-            return "a known time of the venue; none of its answers has told it yet"
-        return "a steady clock of the venue; it has jumped, and orders wait until its answers agree again"
+        return self._time.objection
 
     @property
     def in_use(self) -> bool:
@@ -250,19 +245,12 @@ class Bybit:
         offset = self.offset_ms
         connected = self._failure is None
         reason = self._failure or self._key_refusal
-        healthy = reason is None
-        if healthy and offset is None:
-            reason = "clock_unknown"
-        elif healthy and not self._time.steady:
-            reason = "clock_unstable"
-        elif healthy and offset is not None and abs(offset) > _OFFSET_TOLD_MS:
-            reason = "clock_offset"
         return VenueStatus(
             exchange=VENUE,
             env=self.environment,
-            healthy=healthy,
+            healthy=reason is None,
             latency_ms=None if self._latency_ms is None else round(self._latency_ms, 3),
-            reason=reason,
+            reason=reason or self._time.trouble(self._clock.monotonic(), self._clock.now_ms()),
             connected=connected,
             authenticated=connected and self._key_taken,
             reconnects=self._losses,

@@ -53,7 +53,6 @@ logger = logging.getLogger("cerberod.venues.deribit")
 
 _RETRIES = 2
 _FIRST_RETRY_S = 0.1
-_OFFSET_TOLD_MS = 500.0
 """From here on the difference between our clock and the venue's is told; orders are stamped in the venue's anyway."""
 _PROBE_SHARE = 0.9
 """Part of the time given to a probe that the venue has, so that whoever waits for it hears what the matter is."""
@@ -169,25 +168,12 @@ class Deribit:
         if not self.clock_is_steady:
             with suppress(UpstreamError):
                 await self.read("public/test", {}, urgent=True)
-        if self.clock_is_steady:
-            return None
-        if self.offset_ms is None:
-            return "a known time of the venue; none of its answers has told it yet"
-        return "a steady clock of the venue; it has jumped, and orders wait until its answers agree again"
+        return self._link.time.objection
 
     @property
     def clock_is_steady(self) -> bool:
         """Tell whether the venue's time is known, from a clock that has not jumped a moment ago."""
         return self._link.time.steady
-
-    def _clock_reason(self) -> str | None:
-        """Return what is wrong with the clocks, as a status tells it."""
-        offset = self.offset_ms
-        if offset is None:
-            return "clock_unknown"
-        if not self.clock_is_steady:
-            return "clock_unstable"
-        return "clock_offset" if abs(offset) > _OFFSET_TOLD_MS else None
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Keep the connection until cancelled or closed; reports started at once, connected or not."""
@@ -265,17 +251,14 @@ class Deribit:
         reason = link.down_reason
         if reason is None and login is not None:
             reason = login.reason
-        healthy = reason is None
-        if healthy:
-            reason = self._clock_reason()
         latency = link.latency_ms
         offset = self.offset_ms
         return VenueStatus(
             exchange=VENUE,
             env=self.environment,
-            healthy=healthy,
+            healthy=reason is None,
             latency_ms=None if latency is None else round(latency, 3),
-            reason=reason,
+            reason=reason or link.time.trouble(now, self._clock.now_ms()),
             connected=link.up,
             authenticated=login is not None and link.up and login.granted,
             reconnects=link.losses,

@@ -13,6 +13,21 @@ def test_before_the_first_exchange_nothing_is_known() -> None:
     assert time.offset_ms(5.0, 1000) is None
 
 
+def test_what_is_wrong_with_the_clocks_is_told_to_orders_and_to_monitors() -> None:
+    time = VenueTime()
+
+    def told_now(our_now_ms: int) -> tuple[str | None, str]:
+        return time.trouble(10.1, our_now_ms), (time.objection or "").partition(";")[0]
+
+    assert told_now(1_000_000) == ("clock_unknown", "a known time of the venue")
+    time.learn(10.0, 10.2, 1_000_100, 1_000_100)
+    assert told_now(1_000_100) == (None, "")
+    assert told_now(1_000_600) == (None, "")
+    assert told_now(1_000_601) == told_now(999_599) == ("clock_offset", ""), "no reason to deny an order"
+    time.learn(10.0, 10.2, 1_060_100, 1_060_100)
+    assert told_now(1_060_100) == ("clock_unstable", "a steady clock of the venue")
+
+
 def test_a_symmetric_way_is_told_exactly() -> None:
     time = VenueTime()
     time.learn(10.0, 10.2, 1_000_100, 1_000_100)
