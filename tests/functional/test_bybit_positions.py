@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 
 from tests.functional.conftest import StartDaemon
+from tests.functional.test_bybit_batches import known
 from tests.functional.test_bybit_orders import denied, refused
 from tests.support.client import Client, connected
+from tests.support.simulator import SimulatorProcess
 
 PERPETUAL = {"category": "linear", "symbol": "ETHUSDT"}
 LONG = {**PERPETUAL, "side": "buy", "qty": "0.5", "type": "market"}
@@ -47,6 +49,23 @@ async def test_leverage_that_stands_already_is_success(bot: Client) -> None:
     assert await denied(bot, "bybit.set_leverage", {**PERPETUAL, "buy_leverage": "7.001"}) == [("buy_leverage", "7")]
     unequal = {**PERPETUAL, "buy_leverage": "5", "sell_leverage": "6"}
     assert await denied(bot, "bybit.set_leverage", unequal) == [("sell_leverage", "5")]
+
+
+async def test_a_setting_that_was_lost_and_overtaken_is_final(
+    start_daemon: StartDaemon, simulator: SimulatorProcess
+) -> None:
+    daemon = start_daemon("serve", **simulator.keys_of("TESTNET"))
+    path, environment = "/v5/position/set-leverage", "bybit_testnet"
+    async with connected(daemon) as bot:
+        simulator.fault("cut_before", environment=environment, method=path, times=1)
+        lost = await bot.call("bybit.set_leverage", {**PERPETUAL, "buy_leverage": "7", "intent": "lost"})
+        assert lost["outcome"] == "unknown"
+        assert (await bot.call("bybit.set_leverage", {**PERPETUAL, "buy_leverage": "9"}))["outcome"] == "confirmed"
+        simulator.advance(120)  # until it can no longer be taken
+        told = await known(bot, "lost")
+    assert (told["outcome"], told["result"]["stands"], told["result"]["changed"]) == ("rejected", False, None)
+    assert "another change has come since" in told["result"]["reasons"][0]["rule"]
+    assert simulator.received(environment)[path] == 2, "nothing is ever sent again"
 
 
 async def test_hedge_mode_asks_for_a_position_index(bot: Client) -> None:

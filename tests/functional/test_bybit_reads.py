@@ -83,6 +83,12 @@ async def test_what_is_not_listed_is_refused_with_its_category(shared_daemon: Da
                 await bot.call("bybit.get_ticker", {"category": category, "symbol": symbol})
             assert refused.value.code is Code.INVALID_PARAMS
             assert refused.value.fields == ["symbol"]
+        without_pair = {"category": "linear", "symbol": "SIM001USDT"}
+        for spot, rule in (({}, "needed for this perpetual"), ({"spot_symbol": "NOPE"}, "one that Bybit lists")):
+            with pytest.raises(Refused) as refused:
+                await bot.call("bybit.get_basis_spot_perp", {**without_pair, **spot})
+            assert refused.value.fields == ["spot_symbol"]
+            assert refused.value.data["problems"][0]["rule"].startswith(rule)
 
 
 async def test_without_keys_the_markets_are_open_and_the_account_is_not(

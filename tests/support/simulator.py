@@ -83,6 +83,12 @@ class SimulatorProcess:
         with urlopen(Request(f"{self.control}/market", data=body, method="POST"), timeout=ENDS_S) as answer:
             answer.read()
 
+    def advance(self, seconds: float) -> None:
+        """Let market time jump ahead."""
+        body = orjson.dumps({"advance_s": seconds})
+        with urlopen(Request(f"{self.control}/market", data=body, method="POST"), timeout=ENDS_S) as answer:
+            answer.read()
+
     def reset(self) -> None:
         """Put the world back to its start."""
         with urlopen(Request(f"{self.control}/reset", data=b"", method="POST"), timeout=ENDS_S) as answer:

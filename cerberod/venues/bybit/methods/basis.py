@@ -15,6 +15,7 @@ from cerberod.rpc.registry import Deadline, Params, Result, method
 from cerberod.venues.bybit import basis as arithmetic
 from cerberod.venues.bybit.client import Bybit
 from cerberod.venues.bybit.errors import VENUE
+from cerberod.venues.bybit.instruments import UnknownSymbol
 from cerberod.venues.bybit.methods.market import fetch_instruments, read_ticker, read_tickers
 from cerberod.venues.bybit.methods.series import perpetual
 from cerberod.venues.bybit.methods.words import Coin, OfContract, Symbol
@@ -98,8 +99,15 @@ async def get_basis_spot_perp(call: Call, params: GetBasisSpotPerp) -> BasisSpot
     bybit, category = call.use(Bybit), Category(params.category)
     instrument = await perpetual(bybit, category, params.symbol)
     family = "inverse" if category is Category.INVERSE else instrument.settle_coin or "USDT"
-    spot_symbol = params.spot_symbol or instrument.base_coin + _SPOT_QUOTES.get(family, "USDT")
-    spot = await read_ticker(bybit, Category.SPOT, spot_symbol, field="spot_symbol")
+    quote = _SPOT_QUOTES.get(family, "USDT")
+    spot_symbol = params.spot_symbol or instrument.base_coin + quote
+    try:
+        spot = await read_ticker(bybit, Category.SPOT, spot_symbol, field="spot_symbol")
+    except UnknownSymbol:
+        if params.spot_symbol is not None:
+            raise
+        rule = f"needed for this perpetual: Bybit lists no pair of its coin against {quote}"
+        raise InvalidParams([{"field": "spot_symbol", "rule": rule}]) from None
     perp = await read_ticker(bybit, category, params.symbol)
     perp_price, spot_price = _price(perp), _price(spot)
     if perp_price is None or spot_price is None:
