@@ -19,13 +19,20 @@ import pytest
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
-from tests.support.client import raw_connection
+from tests.faults.asked import Asked, method_of
+from tests.faults.recipes_bybit import BYBIT
+from tests.support.bad_day import BadDay
+from tests.support.client import Client, connected, raw_connection
+from tests.support.daemon import START_S, Daemon
 from tests.support.failpoints import Point
 from tests.support.killed import (
+    START_BOUND_S,
     WRITES,
+    Row,
     Victim,
     Write,
     bot_of,
+    final_outcome,
     let_time_pass,
     require_harmless_repeat,
     require_true,
@@ -33,6 +40,7 @@ from tests.support.killed import (
 )
 from tests.support.simulator import SimulatorProcess
 
+AT_BYBIT = sorted({method_of(name) for name in BYBIT})
 OUTSIDE = 0.2
 """Share of the kills that come from outside, at any moment, rather than at a failpoint."""
 
@@ -101,6 +109,72 @@ class Bot:
             self.orders = [each for each in self.orders if each not in write.targets]
 
 
+class Wanderer:
+    """A bot at Bybit that tries every write there is, one after the other, as the recipes of bad days have them."""
+
+    tag = "dogwood"
+
+    def __init__(self, venue: BadDay) -> None:
+        self.venue = venue
+        self.wanted = ""
+        """The method whose turn it is more often."""
+        self.asked: Asked | None = None
+        """The write it has no answer to."""
+        self.answered: list[tuple[Asked, dict[str, Any]]] = []
+
+    async def session(self, daemon: Daemon, seeded: random.Random) -> None:
+        """Write until the connection ends."""
+        try:
+            async with connected(daemon, bot_tag=self.tag) as client:
+                while True:
+                    await self._write(client, seeded)
+        except* ConnectionClosed:
+            pass  # the daemon has died
+
+    async def _write(self, client: Client, seeded: random.Random) -> None:
+        names = [name for name in BYBIT if method_of(name) == self.wanted]
+        name = seeded.choice(names if names and seeded.random() < 0.5 else list(BYBIT))
+        asked = await BYBIT[name].prepare(client)
+        asked.asked_before = self.venue.count(asked.wire)
+        self.asked = asked
+        result = await client.call(asked.method, asked.params)
+        while result["outcome"] == "unknown":
+            await anyio.sleep(0.1)
+            told = await client.call("orders.get_outcome", {"intent": asked.intent})
+            result = told["result"] or result
+        self.asked = None
+        self.answered.append((asked, result))
+
+    async def come_back(self, client: Client) -> str:
+        """Learn what became of the write without an answer, and repeat it; return its outcome, or `free`."""
+        asked, self.asked = self.asked, None
+        if asked is None:
+            return ""
+        told = await final_outcome(client, asked.intent)
+        became = told["outcome"] if told["known"] else "free"
+        assert became == self._truth(asked, told["client_order_id"] if told["known"] else None, told["known"]), told
+        sent = self.venue.count(asked.wire) - asked.asked_before
+        assert sent <= (became != "free"), "sent twice, or sent and not known"
+        again = await client.call(asked.method, asked.params)
+        if became == "free":
+            assert not again["repeated"], again
+            return str(became)
+        assert (again["outcome"], again["repeated"]) == (became, True)
+        assert self.venue.count(asked.wire) - asked.asked_before == sent, "a repeat changes nothing"
+        return str(became)
+
+    def _truth(self, asked: Asked, label: str | None, known: bool) -> str:
+        done = asked.done(self.venue.orders(), label)
+        assert known or not done, "the venue has done what nobody here knows of"
+        return "confirmed" if done else "rejected" if known else "free"
+
+    def require_journaled(self, rows: dict[tuple[str, str], Row]) -> None:
+        """P4 and P2, as at the other venue."""
+        labels = [order["orderLinkId"] for order in self.venue.orders().values() if order["orderLinkId"]]
+        assert not set(labels) - {row.label for row in rows.values()}, "orders at the venue that no intent accounts for"
+        assert len(labels) == len(set(labels)), "two orders of one intent"
+
+
 async def _ask(connection: ClientConnection, method: str, params: dict[str, Any]) -> dict[str, Any]:
     request = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
     await connection.send(orjson.dumps(request).decode())
@@ -122,29 +196,37 @@ class Kills:
             Bot("birch", "ETH-PERPETUAL", "10", 100),
             Bot("cedar", "BTC_USDC-PERPETUAL", "0.001", 1000),
         ]
+        self.wanderer = Wanderer(BadDay(victim.simulator, "bybit_testnet"))
 
     async def once(self) -> None:
         """Let one daemon die and the next one tell what had become of the last writes."""
         await self._trade_to_death()
         self.victim.require_journaled()
+        self.wanderer.require_journaled(self.victim.rows())
         let_time_pass(self.victim.daemon.state_dir)
         self.victim.restart()
         await anyio.to_thread.run_sync(require_whole_audit, self.victim.daemon.state_dir)
         await self._hold_answers_against_the_truth()
         for bot in self.bots:
             await self._come_back(bot)
+        async with bot_of(self.victim, self.wanderer.tag) as client:
+            became = await self.wanderer.come_back(client)
+            self.figures[f"without an answer at Bybit: {became}"] += bool(became)
         self.figures["kills"] += 1
 
     async def _trade_to_death(self) -> None:
         seeded = self.seeded
         point = seeded.choice(list(Point)) if seeded.random() >= OUTSIDE else None
         if point is not None:
-            self.victim.trap.arm(point, seeded.choice(list(WRITES)), seeded.randint(1, 3))
+            method = seeded.choice([*WRITES, *AT_BYBIT])
+            self.wanderer.wanted = method
+            self.victim.trap.arm(point, method, 1 if method in AT_BYBIT else seeded.randint(1, 3))
         self.figures["killed from outside" if point is None else f"killed at {point}"] += 1
         with anyio.fail_after(60):
             async with anyio.create_task_group() as group:
                 for bot in self.bots:
                     group.start_soon(self._session, bot)
+                group.start_soon(self.wanderer.session, self.victim.daemon, seeded)
                 if point is None:
                     await anyio.sleep(seeded.uniform(0.01, 0.2))
                     self.victim.daemon.process.kill()
@@ -167,6 +249,12 @@ class Kills:
                     continue
                 assert rows[bot.tag, write.intent].outcome == reply["result"]["outcome"], reply
             bot.answered.clear()
+        for asked, result in self.wanderer.answered:
+            self.figures["answered at Bybit"] += 1
+            assert rows[self.wanderer.tag, asked.intent].outcome == result["outcome"], result
+            for part in result.get("orders", ()):
+                assert rows[self.wanderer.tag, part["intent"]].outcome == part["outcome"], part
+        self.wanderer.answered.clear()
 
     async def _come_back(self, bot: Bot) -> None:
         write, bot.asked = bot.asked, None
@@ -206,10 +294,11 @@ class Kills:
 
 
 @pytest.fixture
-def victim(tmp_path: Path) -> Iterator[Victim]:
+def victim(tmp_path: Path, pytestconfig: pytest.Config) -> Iterator[Victim]:
     simulator = SimulatorProcess(tmp_path / "simulator")
     try:
-        victim = Victim(tmp_path / "victim", simulator)
+        bound_s = START_BOUND_S if pytestconfig.getoption("kills") else START_S
+        victim = Victim(tmp_path / "victim", simulator, start_bound_s=bound_s)
         try:
             yield victim
         finally:

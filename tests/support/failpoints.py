@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import threading
+from asyncio import WriteTransport
 from collections.abc import Sequence
 from contextvars import ContextVar
 from enum import StrEnum
@@ -17,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import anyio.lowlevel
+from aiohttp import ClientResponse
+from aiohttp.connector import Connection
 from websockets.asyncio.client import ClientConnection
 
 from cerberod.audit.record import Anchor, AuditEvent, EventKind
@@ -46,7 +49,7 @@ class Point(StrEnum):
     BEFORE_SEND = "before_send"
     """Marked as sent, and not one byte is out."""
     AFTER_SEND = "after_send"
-    """The request has left the process."""
+    """The request has left the process; over HTTP the venue may still never read it."""
     BEFORE_AUDIT = "before_audit"
     """The venue has answered; nothing of it is recorded."""
     TORN_OUTCOME = "torn_outcome"
@@ -145,8 +148,8 @@ def wrap_journal(fuse: Fuse) -> None:
 
 
 def wrap_sending(fuse: Fuse) -> None:
-    """Cut off before the first byte of a write, and when the last one of a frame has been handed to the kernel."""
-    place, mark, send = Placing._send, Sent.mark, ClientConnection.send
+    """Cut off before the first byte of a write, and when the last one has been handed to the kernel."""
+    place, mark, send, start = Placing._send, Sent.mark, ClientConnection.send, ClientResponse.start
 
     async def wrapped_place(self: Placing, request: Any, *given: Any) -> Any:
         _sending.set((request.call.method, request.intent))
@@ -164,13 +167,25 @@ def wrap_sending(fuse: Fuse) -> None:
         goes_out = _going_out.get()
         _going_out.set(False)
         await send(self, message, text=text)
+        await sent(self.transport, goes_out=goes_out)
+
+    async def wrapped_start(self: ClientResponse, connection: Connection) -> ClientResponse:
+        goes_out = _going_out.get()
+        _going_out.set(False)
+        if self._writer is not None:
+            await self._writer
+        await sent(connection.transport, goes_out=goes_out)
+        return await start(self, connection)
+
+    async def sent(transport: WriteTransport | None, *, goes_out: bool) -> None:
         if goes_out and fuse.burns(Point.AFTER_SEND, *(_sending.get() or ())):
-            while self.transport.get_write_buffer_size():
+            while transport is not None and transport.get_write_buffer_size():
                 await anyio.lowlevel.checkpoint()
             fuse.blow()
 
     Placing._send = wrapped_place  # type: ignore[assignment,method-assign]  # the real method, which tells whose mark it is
     Sent.mark = wrapped_mark  # type: ignore[method-assign]  # the real method, with an end behind it
+    ClientResponse.start = wrapped_start  # type: ignore[method-assign]  # the real method, when all has been written
     ClientConnection.send = wrapped_send  # type: ignore[method-assign,assignment]  # of its overloads the one used
 
 

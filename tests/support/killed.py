@@ -26,7 +26,7 @@ from cerberod.clock import iso
 from cerberod.trading.journal import read_anchors
 from cerberod.trading.records import JOURNAL_FILE, KEY_FILE
 from tests.support.client import ANSWER_S, Client, connected, raw_connection
-from tests.support.daemon import Daemon
+from tests.support.daemon import START_S, Daemon
 from tests.support.failpoints import Point
 from tests.support.simulator import TESTNET, SimulatorProcess
 
@@ -160,7 +160,7 @@ def require_whole_audit(state_dir: Path) -> None:
 class Victim:
     """One state directory and the daemons that live and die on it, one after the other."""
 
-    def __init__(self, folder: Path, simulator: SimulatorProcess) -> None:
+    def __init__(self, folder: Path, simulator: SimulatorProcess, *, start_bound_s: float = START_S) -> None:
         folder.mkdir(parents=True)
         self.trap = Trap(folder / "armed")
         self.simulator = simulator
@@ -170,6 +170,7 @@ class Victim:
             settings={**simulator.keys_of("TESTNET"), "FAILPOINT": str(self.trap.file)},
             module="tests.support.failpoints",
         )
+        self.start_bound_s = start_bound_s
         self.slowest_start_s = 0.0
         self.daemon.wait_ready()
 
@@ -185,7 +186,7 @@ class Victim:
         self.daemon.restart()
         took = time.monotonic() - began
         self.slowest_start_s = max(took, self.slowest_start_s)
-        assert took < START_BOUND_S, f"ready after {took:.1f} s\n{self.daemon.told()}"
+        assert took < self.start_bound_s, f"ready after {took:.1f} s\n{self.daemon.told()}"
 
     # -- what is written, and what is true -----------------------------------------------------------------------------
 
@@ -217,21 +218,14 @@ async def bot_of(victim: Victim, tag: str = BOT) -> AsyncIterator[Client]:
         yield client
 
 
-async def final_outcome(client: Client, write: Write) -> dict[str, Any]:
-    """Learn by `orders.get_outcome` alone what became of a write.
-
-    A mass cancel may stay open for good: when what was open before it could not be read, no venue can tell later.
-    """
-    give_up_at = anyio.current_time() + (2 if write.method == "deribit.cancel_all_orders" else ANSWER_S)
+async def final_outcome(client: Client, intent: str, *, patience_s: float = ANSWER_S) -> dict[str, Any]:
+    """Learn by `orders.get_outcome` alone what became of a write; return what is known when patience is at its end."""
+    give_up_at = anyio.current_time() + patience_s
     while True:
-        told = await client.call("orders.get_outcome", {"intent": write.intent})
-        if told["resolved"] or not told["known"]:
+        told = await client.call("orders.get_outcome", {"intent": intent})
+        if told["resolved"] or not told["known"] or anyio.current_time() > give_up_at:
             return told
-        if anyio.current_time() > give_up_at:
-            break
         await anyio.sleep(0.05)
-    assert write.method == "deribit.cancel_all_orders", f"still not known: {told}"
-    return told
 
 
 async def require_true(victim: Victim, client: Client, write: Write) -> str:
@@ -239,12 +233,15 @@ async def require_true(victim: Victim, client: Client, write: Write) -> str:
 
     Returns the outcome, `free` when nothing is known of it, or `open` when it is listed as unknown.
     """
-    told = await final_outcome(client, write)
+    # A mass cancel may stay open for good: when what was open before it could not be read, no venue can tell later.
+    may_stay = write.method == "deribit.cancel_all_orders"
+    told = await final_outcome(client, write.intent, patience_s=2 if may_stay else ANSWER_S)
     done = write.done(victim.orders(), told["client_order_id"])
     if not told["known"]:
         assert not done, "the venue has done what nobody here knows of"
         return "free"
     if not told["resolved"]:
+        assert may_stay, f"still not known: {told}"
         left = (await client.call("orders.list_unresolved"))["writes"]
         assert write.intent in [each["intent"] for each in left]
         return "open"
