@@ -83,7 +83,7 @@ def in_another_unit(field: str, price: Decimal, instrument: Instrument) -> Itera
     yield Reason(field=field, rule=rule)
 
 
-def beyond_its_legs(field: str, price: Decimal, legs: Sequence[tuple[Instrument, int]]) -> Iterator[Reason]:
+def beyond_its_legs(field: str, price: Decimal, legs: Sequence[tuple[Instrument, Decimal]]) -> Iterator[Reason]:
     """Yield the reason why no package of these legs, each with its signed ratio, can be worth such a price.
 
     A price in USD, or with the wrong sign, would not rest: the venue moves it to the edge of its band, where it fills.

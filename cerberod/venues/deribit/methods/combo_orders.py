@@ -183,7 +183,7 @@ async def place_combo_order(call: Call, params: PlaceComboOrder) -> Plan[ComboOu
     if reasons:
         return denied(key, *reasons)
     package = package_of([(leg.instrument_name, leg.side, leg.amount) for leg in params.legs])
-    sized = [(each, package.ratios[each.instrument_name]) for each in instruments]
+    sized = [(each, Decimal(package.ratios[each.instrument_name])) for each in instruments]
     if reasons := list(rules.beyond_its_legs("price", params.price, sized)):
         return denied(key, *reasons)
     currency = instruments[0].currency

@@ -20,6 +20,7 @@ from cerberod.venues.deribit.methods.terms import (
     OrderOutcome,
     denied,
     instrument_of,
+    package_objections,
     trigger_objections,
 )
 from cerberod.venues.deribit.methods.words import OrderId
@@ -95,8 +96,12 @@ async def edit_order(call: Call, params: EditOrder) -> Plan[OrderOutcome]:
     instrument = await instrument_of(deribit, order.instrument_name)
     if instrument is None:
         return denied(account, Reason(field="order_id", rule="an order on an instrument of this venue"))
-    reasons = _objections(params, order, instrument) or await trigger_objections(
-        deribit, instrument, order.direction.value, order.order_type, order.trigger, params.trigger_price
+    reasons = (
+        _objections(params, order, instrument)
+        or await package_objections(deribit, instrument, params.price)
+        or await trigger_objections(
+            deribit, instrument, order.direction.value, order.order_type, order.trigger, params.trigger_price
+        )
     )
     if reasons:
         return denied(account, *reasons)

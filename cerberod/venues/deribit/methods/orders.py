@@ -35,6 +35,7 @@ from cerberod.venues.deribit.methods.terms import (
     fits,
     instrument_of,
     not_listed,
+    package_objections,
     trigger_objections,
 )
 from cerberod.venues.deribit.methods.words import INSTRUMENT_NAME, InstrumentName, is_name_of_combo
@@ -170,8 +171,10 @@ async def place_order(call: Call, params: PlaceOrder) -> Plan[OrderOutcome]:
     instrument = await instrument_of(deribit, params.instrument_name)
     if instrument is None:
         return denied(account, not_listed(deribit, params.instrument_name))
-    reasons = _objections(params, instrument) or await trigger_objections(
-        deribit, instrument, params.side, params.type, params.trigger, params.trigger_price
+    reasons = (
+        _objections(params, instrument)
+        or await package_objections(deribit, instrument, params.price)
+        or await trigger_objections(deribit, instrument, params.side, params.type, params.trigger, params.trigger_price)
     )
     if reasons:
         return denied(account, *reasons)

@@ -19,10 +19,11 @@ from cerberod.venues.deribit import rules
 from cerberod.venues.deribit.client import Deribit
 from cerberod.venues.deribit.errors import INSTRUMENT_CHANGED, VENUE
 from cerberod.venues.deribit.finders import Tell, placed
-from cerberod.venues.deribit.wire import market
+from cerberod.venues.deribit.wire import combos, market
 from cerberod.venues.deribit.wire import orders as wire
-from cerberod.venues.deribit.wire.market import Instrument, Ticker
+from cerberod.venues.deribit.wire.market import Instrument, Kind, Ticker
 from cerberod.venues.deribit.wire.orders import Order, Trade
+from cerberod.venues.deribit.wire.reading import Fields
 from cerberod.venues.deribit.wire.requests import Request, until_ms
 from cerberod.venues.instants import Instant
 
@@ -156,6 +157,23 @@ def not_listed(deribit: Deribit, name: str, field: str = "instrument_name") -> R
 async def ticker_of(deribit: Deribit, instrument_name: str) -> Ticker:
     """Return what a market looks like now."""
     return market.ticker((await deribit.read("public/ticker", {"instrument_name": instrument_name})).result)
+
+
+async def package_objections(deribit: Deribit, instrument: Instrument, price: Decimal | None) -> list[Reason]:
+    """Say why no package of a combo's legs can be worth a price. What the venue does not tell of them is left to it."""
+    if price is None or instrument.kind is not Kind.OPTION_COMBO:
+        return []
+    try:
+        answer = await deribit.read("public/get_combo_details", {"combo_id": instrument.instrument_name})
+    except VenueRefused:
+        return []
+    sized = []
+    for leg in combos.combo(Fields(answer.result, "result")).legs:
+        found = await instrument_of(deribit, leg.instrument_name)
+        if found is None:
+            return []
+        sized.append((found, leg.amount))
+    return list(rules.beyond_its_legs("price", price, sized))
 
 
 async def trigger_objections(

@@ -533,6 +533,35 @@ async def test_an_order_on_a_combo_is_edited_across_zero(price: str, nearest: st
         assert nearest is not None or plan.wire["params"]["price"] == price
 
 
+def package(params: dict[str, Any]) -> dict[str, Any]:
+    """Tell the instruments of a spread of two calls, and its combo."""
+    name = params["instrument_name"]
+    if name == COMBO["instrument_name"]:
+        return instrument(name, **(OPTION | {"kind": "option_combo", "tick_size_steps": [], "option_type": None}))
+    return instrument(name, **OPTION)
+
+
+SPREAD = [
+    {"instrument_name": "BTC-25DEC26-90000-C", "amount": 1},
+    {"instrument_name": "BTC-25DEC26-100000-C", "amount": -1},
+]
+DETAILS = {"id": COMBO["instrument_name"], "state": "active", "legs": SPREAD}
+
+
+@pytest.mark.parametrize(("price", "passes"), [("0.0639", True), ("1", True), ("-1", True), ("1500", False)])
+async def test_a_price_no_spread_can_be_worth_is_denied(price: str, passes: bool) -> None:
+    """In USD, it would be moved to the edge of the band and fill there."""
+    resting = ORDER | {"instrument_name": COMBO["instrument_name"], "amount": 0.1}
+    scripts = {"public__get_instrument": package, "public__get_combo_details": DETAILS}
+    async with calling(**scripts, private__get_order_state=resting) as (venue, call):
+        placing = await place_order(call, params_of(PlaceOrder, **(LIMIT | COMBO | {"price": price})))
+        editing = await edit_order(call, params_of(EditOrder, **EDIT, price=price))
+        for plan in (placing, editing):
+            assert [reason.field for reason in plan.denied] == ([] if passes else ["price"])
+        venue.scripts["public/get_combo_details"] = Error(-32602)
+        assert not (await place_order(call, params_of(PlaceOrder, **(LIMIT | COMBO | {"price": price})))).denied
+
+
 @pytest.mark.parametrize("state", ["filled", "cancelled", "rejected", "triggered"])
 async def test_only_an_open_order_is_edited(state: str) -> None:
     async with calling(private__get_order_state=ORDER | {"order_state": state}) as (_, call):
