@@ -15,7 +15,7 @@ from scipy.linalg import solve_triangular
 from cerberod.analytics import arrays, dickey_fuller, mackinnon
 from cerberod.analytics.arrays import FloatArray
 from cerberod.analytics.bars import whole
-from cerberod.analytics.dickey_fuller import COLLINEAR, LagCriterion
+from cerberod.analytics.dickey_fuller import LagCriterion
 from cerberod.analytics.mackinnon import Trend
 from cerberod.analytics.reversion import NoHalfLife, half_life_of, residual_phi
 from cerberod.analytics.samples import moving, spread, standardised
@@ -25,6 +25,8 @@ LEAST_POINTS = 20
 MOST_SERIES = 12
 _SAME_SPACE = 1e-7
 """Directions in which standardised series move less than this part of the others are taken for none."""
+_ROUNDING = 1e3 * float(np.finfo(np.float64).eps)
+"""A spread that is a smaller part than this of the levels is what rounding left of them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,8 +100,9 @@ def engle_granger(
     """Return the two-step test that `first` and `second`, of one length of at least 20 points, are not cointegrated.
 
     `lags` is a number, less than half the series, or the criterion that chooses one for each direction from 0 to
-    `longest` (Schwert's rule unless told). Series of which one is a line of the other (less than 1.5e-6 of the variance
-    left) are refused: their spread is rounding. The series themselves should each have a unit root; this is not tested.
+    `longest` (Schwert's rule unless told). Series of which one is a line of the other are refused, when their spread is
+    no more than the rounding of levels: 2e-13 of them. (statsmodels gives up at 1.5e-6 of the variance, which a coin
+    and its perpetual are within.) The series themselves should each have a unit root; this is not tested.
 
     Sources: R. Engle and C. Granger, "Co-integration and error correction: representation, estimation, and testing",
     Econometrica 55(2), 1987; MacKinnon 1994 and 2010, N = 2.
@@ -136,7 +139,9 @@ def _spread_test(
     coefficients, _, rank, _ = np.linalg.lstsq(design, u, rcond=None)
     left = u - design @ coefficients
     unexplained = float(left @ left) / float(u @ u)
-    if rank < design.shape[1] or unexplained <= COLLINEAR:
+    # The levels are rounded to this part of their own deviation, and the spread holds the rounding of both.
+    rounding = _ROUNDING * sum(float(np.abs(z).max()) / spread(z) for z in (x, y))
+    if rank < design.shape[1] or unexplained <= rounding**2:
         raise AnalyticsRefused(name, "must not follow from the other series by a straight line")
     lags = most if criterion is None else dickey_fuller.selected_lag(left, criterion, most)
     statistic = dickey_fuller.statistic(left, lags)

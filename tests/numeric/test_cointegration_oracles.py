@@ -71,6 +71,28 @@ def test_engle_granger(pair: FloatArray, trend: Trend, lags: int | LagCriterion)
         np.testing.assert_allclose(mine.z_score, fit.resid[-1] / np.sqrt(fit.scale), rtol=1e-6, atol=1e-9)
 
 
+@TRENDS
+@pytest.mark.parametrize("apart", [1e-3, 1e-6, 1e-9])
+def test_a_coin_and_its_perpetual(trend: Trend, apart: float) -> None:
+    """A spread far below the moves of its legs. `coint` gives up here, so its two steps are taken one by one.
+
+    The spread keeps as many digits as the rounding of the levels leaves it: 16 less those it lies below them.
+    """
+    source = np.random.default_rng(41)
+    spot = 80_000.0 + 900.0 * source.normal(size=600).cumsum()
+    perpetual = spot * (1.0 + apart * source.normal(size=600))
+    digits = max(1e-8, 1e-13 / apart)
+    design = [np.ones(600), spot] + ([np.arange(600.0)] if trend is Trend.CONSTANT_AND_LINE else [])
+    # Centred and in one unit: their pseudo-inverse loses what levels of 80 000 would take.
+    centred = [design[0], *((each - each.mean()) / each.std() for each in design[1:])]
+    fit = OLS(perpetual, np.column_stack(centred)).fit()
+    theirs = adfuller(fit.resid, maxlag=2, autolag=None, regression="n", result_object=True)
+    ours = engle_granger(perpetual, spot, trend, 2).first_on_second
+    np.testing.assert_allclose(ours.spread, fit.resid, rtol=0, atol=10.0 * digits * ours.deviation)
+    np.testing.assert_allclose(ours.hedge_ratio, fit.params[1] / spot.std(), rtol=1e-10)
+    np.testing.assert_allclose(ours.statistic, theirs.statistic, rtol=10.0 * digits)
+
+
 @pytest.mark.parametrize("lags", [0, 1, 7])
 def test_dickey_fuller(lags: int) -> None:
     spread = tied(300, 9)[1] - tied(300, 9)[0] * 2.0
