@@ -10,6 +10,7 @@
 #   FORCE=1                      deploy although this commit runs already
 #   SKIP_ROLLBACK=1              leave a version that does not come up in place, to be looked at
 #   SERVICE=cerberod             name of the unit
+#   CREDENTIALS=/etc/cerberod/credentials   where scripts/install-systemd.sh found the secrets, if there are any
 #   KEEP_RELEASES=3              how many releases stay on disk
 #
 # The old version runs until the new one is built. Exit codes: 0 deployed or nothing to do, 1 refused or rolled back,
@@ -23,7 +24,9 @@ refuse() {
 }
 
 # Reads one name of .env the way a plain value is written there.
-from_env_file() { sed -n "s/^[[:space:]]*$1[[:space:]]*=[[:space:]]*[\"']\{0,1\}\([^\"'#[:space:]]*\).*/\1/p" .env | tail -n 1; }
+from_env_file() {
+    [ ! -f .env ] || sed -n "s/^[[:space:]]*$1[[:space:]]*=[[:space:]]*[\"']\{0,1\}\([^\"'#[:space:]]*\).*/\1/p" .env | tail -n 1
+}
 
 # Prints the commit that runs, once it tells phase ready at /health and answers where sessions are opened.
 health_program='
@@ -49,9 +52,9 @@ running_sha() {
     esac
 }
 
-# Waits until this commit is the one that runs.
+# Waits until this commit is the one that runs, for so many seconds.
 wait_healthy() {
-    local end=$((SECONDS + timeout))
+    local end=$((SECONDS + $2))
     until [ "$(running_sha)" = "$1" ]; do
         if ((SECONDS >= end)); then return 1; fi
         sleep 0.3
@@ -65,10 +68,13 @@ build() {
     esac
 }
 
-# The settings are checked by the version that is to run with them, before the one that works is stopped.
+# The settings are checked by the version that is to run with them, before the one that works is stopped; it is given
+# secrets and the place of its state as systemd will give them.
 check_settings() {
+    local secrets=()
+    [ -z "$(ls "$credentials" 2>/dev/null)" ] || secrets=("CREDENTIALS_DIRECTORY=$credentials")
     case $mode in
-    systemd) "releases/$1/venv/bin/cerberod" check >/dev/null ;;
+    systemd) env "STATE_DIRECTORY=/var/lib/$service" "${secrets[@]}" "releases/$1/venv/bin/cerberod" check >/dev/null ;;
     docker) docker run --rm --env-file .env "cerberod:$1" cerberod check >/dev/null ;;
     esac
 }
@@ -79,6 +85,8 @@ switch_to() {
     systemd)
         ln -sfn "releases/$1" current.new
         mv -T current.new current
+        # A version that ended again and again has used up the starts that systemd allows in a time.
+        systemctl reset-failed "$service" 2>/dev/null 9>&- || true
         systemctl restart "$service" 9>&-
         ;;
     docker) CERBEROD_IMAGE="cerberod:$1" docker compose up --detach --no-build 9>&- ;;
@@ -104,12 +112,21 @@ roll_back() {
     fi
     say "Going back to $previous"
     git reset --quiet --hard "$previous"
-    if switch_to "$previous" && wait_healthy "$previous"; then
+    # It is known to come up: an impatient deploy is no reason to give it up.
+    if switch_to "$previous" && wait_healthy "$previous" "$((timeout > 60 ? timeout : 60))"; then
         printf '==> Deploy failed: %s did not come up; rolled back to %s, which is healthy\n' "$target" "$previous" >&2
         exit 1
     fi
     printf '==> ROLLBACK FAILED: neither %s nor %s came up; look at journalctl -u %s\n' "$target" "$previous" "$service" >&2
     exit 2
+}
+
+# Whether the installer of this version would write other files than those that are installed.
+installation_differs() {
+    local said
+    [ "$mode" = systemd ] && [ -f "/etc/systemd/system/$service.service" ] || return 1
+    said=$(SERVICE=$service CREDENTIALS=$credentials bash scripts/install-systemd.sh --dry-run) || return 1
+    [[ $said == *"==> write "* ]]
 }
 
 remove_old_releases() {
@@ -125,8 +142,9 @@ remove_old_releases() {
 # Everything is in functions, read before the first of them runs: `git reset` below may replace this very file.
 main() {
     cd "$(dirname "${BASH_SOURCE[0]}")/.."
-    local branch=${BRANCH:-main}
+    local branch=${BRANCH:-main} running
     mode=${MODE:-systemd} service=${SERVICE:-cerberod} timeout=${HEALTH_TIMEOUT_SECONDS:-60}
+    credentials=${CREDENTIALS:-/etc/cerberod/credentials}
     case $mode in systemd | docker) ;; *) refuse "MODE must be systemd or docker" ;; esac
     [[ $timeout =~ ^[0-9]+$ ]] || refuse "HEALTH_TIMEOUT_SECONDS must be a whole number of seconds"
     mkdir -p releases
@@ -135,7 +153,14 @@ main() {
         printf '==> Not deployed: another deploy is running\n' >&2
         exit 75
     fi
-    [ -f .env ] || refuse ".env is missing (cp .env.example .env, fill in the tokens, chmod 640 .env)"
+    if [ -f .env ]; then
+        if [ "$mode" = systemd ] && [ "$(id -u)" = 0 ] && id "$service" >/dev/null 2>&1; then
+            runuser -u "$service" -- test -r "$PWD/.env" ||
+                refuse "user $service cannot read .env (chown root:$service .env, chmod 640 .env)"
+        fi
+    elif [ "$mode" = docker ] || [ -z "$(ls "$credentials" 2>/dev/null)" ]; then
+        refuse ".env is missing (cp .env.example .env, fill in the tokens, chmod 640 .env)"
+    fi
     [ -z "$(git status --porcelain)" ] || refuse "the working tree has changes: git status names them"
     port=${PORT:-$(from_env_file PORT)}
     port=${port:-9000}
@@ -145,8 +170,12 @@ main() {
     say "Fetching $branch"
     git fetch --quiet origin "$branch" || refuse "origin cannot be reached, or has no branch $branch"
     target=$(git rev-parse FETCH_HEAD)
-    previous=$(cat releases/healthy 2>/dev/null || true)
-    if [ "$(running_sha)" = "$target" ] && [ -z "${FORCE:-}" ]; then
+    running=$(running_sha || true)
+    # What answers now is what to go back to, whoever put it there; else the last that a deploy saw answer.
+    previous=$running
+    [ -e "releases/$previous/complete" ] || [ "$mode" = docker ] || previous=''
+    previous=${previous:-$(cat releases/healthy 2>/dev/null || true)}
+    if [ "$running" = "$target" ] && [ -z "${FORCE:-}" ]; then
         git reset --quiet --hard "$target"
         say "Nothing to do: $target runs already (FORCE=1 deploys it again)"
         return
@@ -160,11 +189,14 @@ main() {
     trap roll_back EXIT INT TERM HUP
     say "Restarting $service as $target"
     switch_to "$target" || roll_back
-    wait_healthy "$target" || roll_back
+    wait_healthy "$target" "$timeout" || roll_back
     trap - EXIT INT TERM HUP
     printf '%s\n' "$target" >releases/healthy.new
     mv releases/healthy.new releases/healthy
     remove_old_releases
+    if installation_differs; then
+        say "The unit or its command has changed too: bash scripts/install-systemd.sh, then systemctl restart $service"
+    fi
     say "Deployed $target"
 }
 

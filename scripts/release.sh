@@ -7,6 +7,8 @@
 # release from one that was cut short, which is built again from nothing. Nothing is installed that the locks do not
 # name with a hash. PYTHON names the interpreter; pip's own settings are honoured. RELEASES is where releases are kept.
 set -euo pipefail
+# The daemon's user is another than the one that builds, whose umask may keep others out.
+umask 022
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 releases=${RELEASES:-$root/releases}

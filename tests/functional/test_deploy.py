@@ -1,6 +1,7 @@
 """The real deploy script on a real clone: what it deploys, what it refuses, and how it goes back."""
 
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -69,6 +70,8 @@ async def test_a_new_commit_replaces_the_old_one_and_sessions_are_told_to_come_b
 def test_a_commit_that_ends_at_once_is_rolled_back(vps: Vps) -> None:
     before = vps.running()
     broken = vps.push_broken(*ENDS_AT_ONCE)
+    # The first deploy after an installation: what runs was put there by the installer, and no deploy has seen it.
+    (vps.clone / "releases" / "healthy").unlink()
     said = vps.deploy(expect=1)
     assert said == f"==> Deploy failed: {broken} did not come up; rolled back to {before}, which is healthy"
     assert vps.running() == vps.checked_out() == before
@@ -107,7 +110,12 @@ def test_what_is_not_in_order_is_refused_and_the_service_goes_on(vps: Vps) -> No
     (vps.clone / ".env").rename(vps.folder / "set-aside")
     assert ".env is missing" in vps.deploy(expect=1)
     (vps.folder / "set-aside").rename(vps.clone / ".env")
+    vps.use_root(reads_env=False)
+    assert "user cerberod cannot read .env" in vps.deploy(expect=1)
+    vps.use_root(reads_env=True)
     assert "has no branch elsewhere" in vps.deploy(expect=1, BRANCH="elsewhere")
+    for tool in ("id", "runuser"):
+        (vps.bin / tool).unlink()
     assert "MODE must be systemd or docker" in vps.deploy(expect=1, MODE="car")
     assert "must be a whole number" in vps.deploy(expect=1, HEALTH_TIMEOUT_SECONDS="soon")
     assert (vps.running(), vps.restarts()) == (before, restarts)
@@ -115,10 +123,16 @@ def test_what_is_not_in_order_is_refused_and_the_service_goes_on(vps: Vps) -> No
 
 def test_settings_that_the_new_version_cannot_use_stop_nothing(vps: Vps) -> None:
     before, restarts = vps.running(), vps.restarts()
-    vps.push()
-    vps.write_env(LIMIT_SESSIONS="x")
+    target = vps.push()
+    vps.write_env(TESTNET_TOKEN="")
     assert f"cannot use the settings (see above); {before} goes on running" in vps.deploy(expect=1)
     assert (vps.running(), vps.restarts(), vps.checked_out()) == (before, restarts, before)
+    # They are judged with the secrets that the manager hands over.
+    vps.write_credential("TESTNET_TOKEN", TOKEN)
+    try:
+        assert vps.deploy() == f"==> Deployed {target}"
+    finally:
+        shutil.rmtree(vps.folder / "credentials")
 
 
 def test_a_second_deploy_at_once_is_refused_and_a_killed_one_leaves_the_service(vps: Vps, tmp_path: Path) -> None:
@@ -146,6 +160,9 @@ def test_old_releases_go_and_the_ones_that_matter_stay(vps: Vps) -> None:
     assert vps.deploy(KEEP_RELEASES="1") == f"==> Deployed {newest}"
     kept = {path.name for path in (vps.clone / "releases").iterdir() if path.is_dir()}
     assert kept == {last, newest}
+    # Whatever the operator's umask says, the daemon's user can enter it.
+    release = vps.clone / "releases" / newest
+    assert {path.stat().st_mode & 0o777 for path in (release, release / "venv/bin/cerberod")} == {0o755}
 
 
 def test_with_images_the_same_gate_and_the_same_way_back(tmp_path: Path) -> None:

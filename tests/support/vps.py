@@ -25,15 +25,20 @@ from tests.support.daemon import ROOT, TOKEN
 
 ENDS_S = 240.0
 DISTRIBUTION = "lent_packages-1.0.dist-info"
+STARTS = 3
 
 SYSTEMCTL = f"""#!{sys.executable}
 # What `systemctl restart` does to a unit of Type=notify, for one unit: end the old process, start the new one, wait
-# until it is ready or has ended.
+# until it is ready or has ended. The manager starts a unit {STARTS} times, and then no more before `reset-failed`.
 import os, pathlib, select, signal, socket, subprocess, sys
 
 verb, unit = sys.argv[1:3]
-assert (verb, unit) == ("restart", "cerberod"), sys.argv
+assert verb in ("restart", "reset-failed") and unit == "cerberod", sys.argv
 machine = pathlib.Path(__file__).resolve().parents[1]
+starts = machine / "starts"
+if verb == "reset-failed":
+    starts.unlink(missing_ok=True)
+    sys.exit(0)
 clone, pid_file, address = machine / "clone", machine / "pid", machine / "notify"
 with open(machine / "restarts", "a") as restarts:
     restarts.write(os.readlink(clone / "current") + "\\n")
@@ -45,7 +50,13 @@ if pid_file.exists():
         select.select([handle], [], [])
     except ProcessLookupError:
         pass
+with open(starts, "a") as used:
+    used.write("x")
+if starts.stat().st_size > {STARTS}:
+    sys.exit("the start limit is reached")
 environment = {{"PATH": os.environ["PATH"], "HOME": str(machine), "NOTIFY_SOCKET": str(address)}}
+if (machine / "credentials").exists():
+    environment["CREDENTIALS_DIRECTORY"] = str(machine / "credentials")
 for line in (clone / "current" / "release.env").read_text().splitlines():
     name, _, text = line.partition("=")
     environment[name] = text
@@ -176,6 +187,17 @@ class Vps:
         (self.clone / ".env").write_text("".join(f"{name}={text}\n" for name, text in given.items()))
         (self.clone / ".env").chmod(0o600)
 
+    def write_credential(self, name: str, text: str) -> None:
+        """Put a secret where the manager hands it over from."""
+        (self.folder / "credentials").mkdir(mode=0o700, exist_ok=True)
+        (self.folder / "credentials" / name).write_text(text)
+        (self.folder / "credentials" / name).chmod(0o400)
+
+    def use_root(self, *, reads_env: bool) -> None:
+        """Let the script take itself for root, on a machine with the daemon's user."""
+        self._put("id", "#!/bin/sh\necho 0\n")
+        self._put("runuser", f"#!/bin/sh\nexit {0 if reads_env else 1}\n")
+
     def use_docker(self) -> None:
         """Have a `docker` on this machine."""
         (self.folder / "broken").touch()
@@ -199,6 +221,7 @@ class Vps:
             "PIP_NO_INDEX": "1",
             "PIP_FIND_LINKS": str(self.folder / "wheels"),
             "HEALTH_TIMEOUT_SECONDS": "60",
+            "CREDENTIALS": str(self.folder / "credentials"),
             **settings,
         }
         return subprocess.Popen(
@@ -210,6 +233,7 @@ class Vps:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
+            umask=0o077,
         )
 
     def deploy(self, *, expect: int = 0, **settings: str) -> str:
