@@ -13,7 +13,10 @@ RECORDED = Path(__file__).resolve().parents[2] / "shared" / "recorded"
 
 
 # The same examples every time, so that a red run is red again; `scripts/fuzz.sh` looks for new ones.
-settings.register_profile("suite", deadline=None, derandomize=True, database=None)
+# How long drawing them takes tells of the machine alone.
+settings.register_profile(
+    "suite", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.register_profile("fuzz", deadline=None, max_examples=500, suppress_health_check=list(HealthCheck))
 settings.load_profile("suite")
 

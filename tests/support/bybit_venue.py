@@ -100,7 +100,7 @@ class ScriptedBybit:
 
     async def seen(self, path: str, times: int = 1) -> Asked:
         """Wait until a path was asked so many times; return the last of them."""
-        with anyio.fail_after(10):
+        with anyio.fail_after(60):
             while len(self.asked(path)) < times:
                 await self._changed.wait()
         return self.asked(path)[times - 1]
@@ -167,15 +167,15 @@ async def scripted(
 
 @asynccontextmanager
 async def client_of(venue: ScriptedBybit, **options: Any) -> AsyncIterator[Bybit]:
-    """Run a client of a scripted venue, with keys and impatient unless told otherwise."""
+    """Run a client of a scripted venue, with keys, and with deadlines that nothing meets unless told otherwise."""
     given: dict[str, Any] = {
         "url": venue.url,
         "environment": Environment.TESTNET,
         "api_key": Secret(API_KEY),
         "api_secret": Secret(API_SECRET),
         "clock": venue.clock,
-        "read_deadline_s": 5.0,
-        "write_deadline_s": 5.0,
+        "read_deadline_s": 60.0,
+        "write_deadline_s": 60.0,
         "chance": lambda: 0.0,
     }
     bybit = Bybit(**(given | options))

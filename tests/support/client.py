@@ -22,7 +22,7 @@ from cerberod.errors import MESSAGES, Code
 from cerberod.rpc.describe import error_codes, openrpc
 from tests.support.daemon import Daemon
 
-ANSWER_S = 30.0
+ANSWER_S = 60.0
 
 called: Counter[str] = Counter()
 """How often each method was called in this run of the suite and answered with a result."""

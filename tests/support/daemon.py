@@ -23,7 +23,10 @@ ROOT = Path(__file__).resolve().parents[2]
 TOKEN = "Tk7-functional-testnet-vQ2xJ9mZ4wLr8bNd"
 ADMIN_TOKEN = "Tk7-functional-operator-hS6pY1cVgE3uKoXa"
 START_S = 60.0
-STOP_S = 30.0
+STOP_S = 60.0
+
+UNHURRIED: dict[str, Any] = {"LIMIT_WRITE_DEADLINE_S": "30", "LIMIT_READ_DEADLINE_S": "30"}
+"""Deadlines that nothing meets: where an answer never comes, a test says when the daemon gives up waiting for it."""
 
 _LOUD = {"warning", "error", "critical"}
 
@@ -174,6 +177,10 @@ class Daemon:
     def _printed_token(self) -> str:
         marker = b"the token of this run is "
         return next((line[len(marker) :].decode() for line in self.stdout.lines if line.startswith(marker)), "")
+
+    def give_up(self) -> None:
+        """Let what waits for a venue's answer wait no longer; for a daemon that `giving_up` has taught that."""
+        self.process.send_signal(signal.SIGUSR1)
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Ask it to stop and return its exit code; one that does not stop in time fails."""

@@ -74,7 +74,7 @@ class ScriptedVenue:
 
     async def seen(self, method: str, times: int = 1) -> dict[str, Any]:
         """Wait until a method was asked so many times; return the params of the last of them."""
-        with anyio.fail_after(10):
+        with anyio.fail_after(60):
             while len(self.asked(method)) < times:
                 await self._changed.wait()
         return self.asked(method)[times - 1]
@@ -144,15 +144,15 @@ async def scripted(**scripts: Any) -> AsyncIterator[ScriptedVenue]:
 
 @asynccontextmanager
 async def client_of(venue: ScriptedVenue, **options: Any) -> AsyncIterator[Deribit]:
-    """Run a client of a scripted venue, with keys and impatient unless told otherwise."""
+    """Run a client of a scripted venue, with keys, and with deadlines that nothing meets unless told otherwise."""
     clock: Clock = options.pop("clock", None) or SystemClock()
     given: dict[str, Any] = {
         "url": venue.url,
         "environment": Environment.TESTNET,
         "credentials": CREDENTIALS,
         "clock": clock,
-        "read_deadline_s": 5.0,
-        "write_deadline_s": 5.0,
+        "read_deadline_s": 60.0,
+        "write_deadline_s": 60.0,
         "reconnect": Backoff(lambda: 0.0, first_s=0.005, cap_s=0.02),
     }
     deribit = Deribit(**(given | options))
@@ -166,6 +166,6 @@ async def client_of(venue: ScriptedVenue, **options: Any) -> AsyncIterator[Derib
 
 async def eventually(true: Callable[[], bool]) -> None:
     """Let the other tasks run until something holds."""
-    with anyio.fail_after(10):
+    with anyio.fail_after(60):
         while not true():  # noqa: ASYNC110 - what is waited for has no event, and must not grow one for a test
             await anyio.sleep(0.002)

@@ -37,7 +37,7 @@ def parse(data: bytes) -> Answer:
 
 async def exchange(port: int, request: bytes) -> Answer:
     """Send bytes, read until the other side closes, and return what it said."""
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         async with await anyio.connect_tcp("127.0.0.1", port) as stream:
             with suppress(anyio.BrokenResourceError):  # refused before all was read; the answer may be here already
                 await stream.send(request)

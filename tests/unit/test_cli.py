@@ -248,7 +248,7 @@ def stay_silent(connection: ServerConnection, request: dict[str, Any]) -> None:
         (hang_up, "closed the connection with code 1001"),
         (garble, "does not speak JSON"),
         (bare_list, "does not speak JSON-RPC"),
-        (stay_silent, "no answer within 0.3 s"),
+        (stay_silent, "no answer within 1 s"),
     ],
 )
 @pytest.mark.parametrize(("method", "status"), [("orders.get_outcome", 1), (WRITE, 3)])
@@ -256,7 +256,8 @@ def test_a_lost_answer_is_one_line_and_for_a_write_the_intent(
     peer: Peer, say: Say, told: str, method: str, status: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     peer.say = say
-    assert main(["call", method, "--timeout", "0.3", "intent=i-1"]) == status
+    patience = "1" if say is stay_silent else "60"
+    assert main(["call", method, "--timeout", patience, "intent=i-1"]) == status
     out, err = capsys.readouterr()
     assert out == ""
     assert told in err.split("\n")[0]

@@ -18,7 +18,7 @@ def manager(request: pytest.FixtureRequest, tmp_path: Path) -> "tuple[socket.soc
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     request.addfinalizer(listener.close)
     listener.bind(target)
-    listener.settimeout(5)
+    listener.settimeout(60)
     return listener, address
 
 

@@ -63,7 +63,7 @@ def test_a_second_process_is_refused_and_told_the_first(tmp_path: Path) -> None:
         assert holder.stdout.readline() == "held\n"
         assert f"in use by process {holder.pid}; stop that one first" in refusal(path)
         holder.send_signal(signal.SIGKILL)
-        holder.wait(10)
+        holder.wait(60)
         with open_state(path):
             pass
 

@@ -78,7 +78,7 @@ async def conclude(recorder: Recorder, intent: str = "i-1", outcome: str = "conf
 
 async def until(condition: Callable[[], bool]) -> None:
     """Let the lane's background work go on until something holds."""
-    with anyio.fail_after(10):
+    with anyio.fail_after(60):
         while not condition():  # noqa: ASYNC110 - the recorder has no event for it, and needs none
             await anyio.sleep(SOON_S)
 

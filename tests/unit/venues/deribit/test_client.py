@@ -9,6 +9,7 @@ import pytest
 from cerberod.errors import BadVenueData, DeadlinePassed, NoKeys, VenueDown, VenueRefused
 from cerberod.rpc.call import Tally, current_tally
 from cerberod.settings.secret import Secret
+from cerberod.venues.deribit import client
 from cerberod.venues.deribit.client import Credentials, Deribit
 from tests.support.clock import ManualClock
 from tests.support.deribit_venue import SILENCE, Error, client_of, eventually, scripted
@@ -76,10 +77,11 @@ async def test_what_a_call_cost_is_charged_to_it() -> None:
         assert tally.seconds > 0
 
 
-async def test_a_call_that_never_left_costs_nothing() -> None:
+async def test_a_call_that_never_left_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "_PATIENCE_SHARE", 0.005)
     async with scripted() as venue:
         pass
-    async with client_of(venue, read_deadline_s=1.0) as deribit:
+    async with client_of(venue) as deribit:
         tally = Tally()
         token = current_tally.set(tally)
         with pytest.raises(VenueDown):
@@ -91,7 +93,7 @@ async def test_a_call_that_never_left_costs_nothing() -> None:
 async def test_reads_wait_for_credit_and_give_up_at_their_deadline_unsent() -> None:
     async with (
         scripted(public__ticker={}) as venue,
-        client_of(venue, clock=ManualClock(), read_deadline_s=1.0) as deribit,
+        client_of(venue, clock=ManualClock()) as deribit,
     ):
         await eventually(lambda: deribit.status().connected)
         left = int(deribit.status().credits_left["non_matching"])
@@ -99,6 +101,7 @@ async def test_reads_wait_for_credit_and_give_up_at_their_deadline_unsent() -> N
         at_once = left - 10  # a tenth of the pool of 100 is left alone
         for number in range(at_once):
             await deribit.read("public/ticker", {"instrument_name": str(number)})
+        deribit._read_deadline_s = 0.5
         with pytest.raises(DeadlinePassed) as passed:
             await deribit.read("public/ticker", {})
         assert not passed.value.sent
@@ -126,14 +129,16 @@ async def test_an_order_refused_for_too_many_had_no_effect() -> None:
 async def test_orders_leave_room_for_cancels() -> None:
     async with (
         scripted(private__buy={}, private__cancel={}, private__cancel_all=0) as venue,
-        client_of(venue, clock=ManualClock(), write_deadline_s=1.0) as deribit,
+        client_of(venue, clock=ManualClock()) as deribit,
     ):
         await eventually(lambda: deribit.status().authenticated)
         for _ in range(16):
             await deribit.write("private/buy", {}, Unmarked())
+        deribit._write_deadline_s = 0.5
         with pytest.raises(DeadlinePassed) as passed:
             await deribit.write("private/buy", {}, Unmarked())
         assert not passed.value.sent
+        deribit._write_deadline_s = 60.0
         for _ in range(4):
             await deribit.write("private/cancel", {"order_id": "1"}, Unmarked())
         await deribit.write("private/cancel_all", {}, Unmarked())
@@ -143,21 +148,17 @@ async def test_orders_leave_room_for_cancels() -> None:
 async def test_a_cancel_does_not_wait_behind_orders_that_queue() -> None:
     async with (
         scripted(private__buy={}, private__cancel={}) as venue,
-        client_of(venue, clock=ManualClock(), write_deadline_s=0.5) as deribit,
+        client_of(venue, clock=ManualClock()) as deribit,
     ):
         await eventually(lambda: deribit.status().authenticated)
         async with anyio.create_task_group() as group:
-
-            async def order() -> None:
-                with pytest.raises(DeadlinePassed):
-                    await deribit.write("private/buy", {}, Unmarked())
-
             for _ in range(16):
                 await deribit.write("private/buy", {}, Unmarked())
             for _ in range(5):
-                group.start_soon(order)
+                group.start_soon(deribit.write, "private/buy", {}, Unmarked())
             await anyio.wait_all_tasks_blocked()
             await deribit.write("private/cancel", {"order_id": "1"}, Unmarked())
+            group.cancel_scope.cancel()
         assert len(venue.asked("private/cancel")) == 1
 
 
@@ -202,7 +203,7 @@ async def test_limits_that_make_no_sense_change_nothing(limits: object) -> None:
 
 async def test_a_probe_is_a_sign_of_life() -> None:
     async with scripted() as venue, client_of(venue) as deribit:
-        status = await deribit.probe(5.0)
+        status = await deribit.probe(60.0)
         assert (status.exchange, status.env.value, status.healthy, status.reason) == ("deribit", "testnet", True, None)
         assert status.latency_ms is not None
         venue.scripts["public/test"] = SILENCE
@@ -210,11 +211,12 @@ async def test_a_probe_is_a_sign_of_life() -> None:
         assert (status.healthy, status.reason, status.connected) == (False, "no_answer", True)
 
 
-async def test_a_probe_of_a_dead_venue_says_why() -> None:
+async def test_a_probe_of_a_dead_venue_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "_PATIENCE_SHARE", 0.005)
     async with scripted() as venue:
         pass
-    async with client_of(venue, read_deadline_s=1.0) as deribit:
-        status = await deribit.probe(2.0)
+    async with client_of(venue) as deribit:
+        status = await deribit.probe(60.0)
         assert (status.healthy, status.reason, status.connected) == (False, "unreachable", False)
 
 

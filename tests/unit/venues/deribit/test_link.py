@@ -14,6 +14,7 @@ from cerberod.clock import SystemClock
 from cerberod.errors import BadVenueData, ConnectionLost, DeadlinePassed, NoKeys, UpstreamError, VenueDown, VenueRefused
 from cerberod.ids import Environment
 from cerberod.venues.backoff import Backoff
+from cerberod.venues.deribit import client
 from cerberod.venues.deribit.client import Deribit
 from cerberod.venues.deribit.inflight import InFlight
 from cerberod.venues.deribit.wire.frames import Reply
@@ -131,10 +132,13 @@ async def test_a_login_answer_without_tokens_is_no_login() -> None:
 
 
 @pytest.mark.parametrize("environment", list(Environment))
-async def test_the_other_environments_venue_is_shut_before_anything_private_is_sent(environment: Environment) -> None:
+async def test_the_other_environments_venue_is_shut_before_anything_private_is_sent(
+    environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "_PATIENCE_SHARE", 0.001)
     async with scripted() as venue:
         venue.testnet = environment is not Environment.TESTNET
-        async with client_of(venue, environment=environment, read_deadline_s=0.2) as deribit:
+        async with client_of(venue, environment=environment) as deribit:
             await eventually(lambda: deribit.status().reason == "wrong_environment")
             assert not deribit.status().connected
             with pytest.raises(VenueDown):
@@ -226,10 +230,13 @@ async def test_a_connection_that_is_lost_while_logging_in_is_not_used() -> None:
         assert deribit.status().healthy
 
 
-async def test_while_the_venue_is_down_nothing_is_sent_and_the_caller_hears_soon() -> None:
+async def test_while_the_venue_is_down_nothing_is_sent_and_the_caller_hears_soon(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(client, "_PATIENCE_SHARE", 0.005)
     async with scripted() as venue:
         pass
-    async with client_of(venue, read_deadline_s=1.0) as deribit:
+    async with client_of(venue) as deribit:
         await eventually(lambda: deribit.status().reason == "unreachable")
         with pytest.raises(VenueDown) as refused:
             await deribit.read("public/ticker", {})
@@ -375,13 +382,16 @@ async def test_a_bug_in_the_connection_is_told_and_does_not_end_it_for_good(
     assert len([record for record in caplog.records if record.levelno == logging.ERROR]) == 3
 
 
-async def test_a_write_is_marked_just_before_it_leaves_and_never_when_nothing_does() -> None:
+async def test_a_write_is_marked_just_before_it_leaves_and_never_when_nothing_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     async with scripted(private__buy={"order": {}}) as venue, client_of(venue) as deribit:
         await eventually(lambda: deribit.status().authenticated)
         mark = Mark()
         await deribit.write("private/buy", {}, mark)
         assert mark.marks == 1
-    async with client_of(venue, write_deadline_s=1.0) as deribit:
+    monkeypatch.setattr(client, "_PATIENCE_SHARE", 0.005)
+    async with client_of(venue) as deribit:
         mark = Mark()
         with pytest.raises(VenueDown):
             await deribit.write("private/buy", {}, mark)

@@ -53,7 +53,14 @@ def told_back(asked: Asked) -> dict[str, Any]:
 
 
 @pytest.fixture(autouse=True)
-def _short(monkeypatch: pytest.MonkeyPatch) -> None:
+def _followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look for an order for as long as it takes until it shows."""
+    monkeypatch.setattr(following, "FOLLOWED_S", 60.0)
+
+
+@pytest.fixture
+def given_up_soon(monkeypatch: pytest.MonkeyPatch, _followed: None) -> None:
+    """Look for an order that never shows."""
     monkeypatch.setattr(following, "FOLLOWED_S", 0.1)
 
 
@@ -95,12 +102,14 @@ async def test_an_acknowledged_order_is_followed_to_its_state() -> None:
     assert (ending.outcome, ending.detail["order"]["order_status"]) == (Outcome.CONFIRMED, "New")
 
 
+@pytest.mark.usefixtures("given_up_soon")
 async def test_an_acknowledged_order_that_never_shows_is_not_known() -> None:
     ending = await placed(**{CREATE: ACK, REALTIME: listed()})
     assert ending.outcome is Outcome.UNKNOWN
 
 
 @pytest.mark.promise("P1")
+@pytest.mark.usefixtures("given_up_soon")
 @pytest.mark.parametrize("answer", [HANG_UP, Refusal(10016), Refusal(110001), Told([])])
 async def test_a_look_that_fails_never_turns_an_accepted_order_into_a_refused_one(answer: Any) -> None:
     ending = await placed(**{CREATE: ACK, REALTIME: answer})
@@ -119,6 +128,12 @@ async def test_a_link_id_that_is_taken_means_that_the_first_attempt_landed(code:
     assert (ending.outcome, ending.detail["order_id"]) == (Outcome.CONFIRMED, ORDER["orderId"])
     gone = await placed(**{CREATE: Refusal(code), REALTIME: listed(), HISTORY: told_back})
     assert gone.outcome is Outcome.CONFIRMED, "it may have left realtime"
+
+
+@pytest.mark.promise("P2")
+@pytest.mark.usefixtures("given_up_soon")
+@pytest.mark.parametrize("code", [110072, 170141])
+async def test_a_link_id_that_is_taken_by_what_is_not_found_leaves_it_open(code: int) -> None:
     nowhere = await placed(**{CREATE: Refusal(code), REALTIME: listed()})
     assert (nowhere.outcome, nowhere.venue_code) == (Outcome.UNKNOWN, str(code))
     another = await placed(**{CREATE: Refusal(code), REALTIME: listed({**ORDER, "side": "Sell"})})

@@ -108,13 +108,20 @@ async def test_a_mass_cancel_that_waits_for_the_connection_looks_when_it_is_ther
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Killed before its first byte, it could not be told from one that worked if nobody knew what was open."""
-    monkeypatch.setattr("cerberod.venues.deribit.methods.cancels._LOOK_BEFORE_S", 0.2)
+    look = "cerberod.venues.deribit.methods.cancels._LOOK_BEFORE_S"
     slowly = Backoff(lambda: 0.0, first_s=0.5)
+
+    def back(params: object) -> str:
+        monkeypatch.setattr(look, 60.0)
+        return "ok"
+
     async with (
         scripted(private__get_open_orders=[ORDER], private__cancel_all=[]) as venue,
         client_of(venue, reconnect=slowly) as deribit,
     ):
         await eventually(lambda: deribit.status().authenticated)
+        monkeypatch.setattr(look, 0.0)  # no time to look, until the connection is there again
+        venue.scripts["public/set_heartbeat"] = back
         venue.cut()
         await eventually(lambda: not deribit.status().connected)
         call = Call("r-1", "deribit.cancel_all_orders", PRINCIPAL, Services(Environment.TESTNET, [deribit]))
@@ -122,8 +129,11 @@ async def test_a_mass_cancel_that_waits_for_the_connection_looks_when_it_is_ther
         assert plan.wire["open_before"] == [ORDER["order_id"]]
 
 
-async def test_a_mass_cancel_without_a_connection_is_an_error_before_anything_is_sent() -> None:
-    async with scripted() as venue, client_of(venue, url="ws://127.0.0.1:1/", write_deadline_s=0.1) as deribit:
+async def test_a_mass_cancel_without_a_connection_is_an_error_before_anything_is_sent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("cerberod.venues.deribit.client._PATIENCE_SHARE", 0.001)
+    async with scripted() as venue, client_of(venue, url="ws://127.0.0.1:1/") as deribit:
         call = Call("r-1", "deribit.cancel_all_orders", PRINCIPAL, Services(Environment.TESTNET, [deribit]))
         with pytest.raises(VenueDown):
             await cancel_all_orders(call, params_of(CancelAllOrders, intent="i"))
