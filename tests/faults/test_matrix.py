@@ -29,15 +29,13 @@ from tests.faults.asked import Asked, method_of, venue_of
 from tests.faults.recipes import RECIPES
 from tests.support.bad_day import BadDay
 from tests.support.client import ANSWER_S, Client, check_reply, connected
-from tests.support.daemon import Daemon
+from tests.support.daemon import UNHURRIED, Daemon
 from tests.support.link import Harm, linked
 from tests.support.simulator import SimulatorProcess
 
 WRITES = [method.name for method in methods() if method.effect is Effect.WRITE]
 RESOLVED_S = 60.0
 """Longer than any outcome may stay unknown once the venue can tell."""
-IMPATIENT = {"LIMIT_WRITE_DEADLINE_S": "1", "LIMIT_READ_DEADLINE_S": "2"}
-"""Settings of a daemon that gives up soon: days on which nothing is answered would take long otherwise."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +59,8 @@ class Day:
 
 LOSING = {"refuse", "status", "cut_before", "cut_after", "half_answer", "garbage", "silence", "rate_limit"}
 """Verbs after which the connection is gone."""
+UNANSWERED = {"drop_answer", "answer_late", "silence"}
+"""Verbs after which no answer comes."""
 CONFIRMED, REJECTED, UNKNOWN, ERROR = "confirmed", "rejected", "unknown", "error"
 
 
@@ -147,7 +147,7 @@ class Desk:
     """A daemon and the venues it trades on; tests are at one of them at a time."""
 
     def __init__(
-        self, folder: Path, *, module: str = "tests.support.impatient", settings: Mapping[str, str] = IMPATIENT
+        self, folder: Path, *, module: str = "tests.support.impatient", settings: Mapping[str, str] = UNHURRIED
     ) -> None:
         self.simulator = SimulatorProcess(folder / "simulator")
         self.at = "deribit"
@@ -228,6 +228,27 @@ class Desk:
         """Return how often the venue has read this very write: no other like it is sent meanwhile."""
         return self.venue.count(asked.wire) - asked.asked_before
 
+    async def ask(self, client: Client, asked: Asked, *, answered: bool) -> dict[str, Any]:
+        """Ask for a write; one that is never answered is given up once the venue has read it."""
+        if answered:
+            return await client.ask(asked.method, asked.params)
+        replies: list[dict[str, Any]] = []
+
+        async def ask() -> None:
+            replies.append(await client.ask(asked.method, asked.params))
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(ask)
+            await self.has_received(asked)
+            self.daemon.give_up()
+        return replies[0]
+
+    async def has_received(self, asked: Asked) -> None:
+        """Wait until the venue has read a write."""
+        with anyio.fail_after(ANSWER_S):
+            while not await anyio.to_thread.run_sync(self.received, asked):  # noqa: ASYNC110 - in another process
+                await anyio.sleep(0.01)
+
     def journaled(self, intent: str) -> str | None:
         """Return the outcome that the journal's file has of an intent; None without a row or an outcome."""
         journal = sqlite3.connect(f"file:{self.daemon.state_dir / JOURNAL_FILE}?mode=ro", uri=True)
@@ -239,7 +260,8 @@ class Desk:
 
     def audited(self, *, intent: str = "", request_id: str = "") -> list[dict[str, Any]]:
         """Return the audit records of an intent or a call, oldest first."""
-        lines = (self.daemon.state_dir / "audit.jsonl").read_bytes().splitlines()
+        data = (self.daemon.state_dir / "audit.jsonl").read_bytes()
+        lines = data[: data.rfind(b"\n") + 1].splitlines()  # the last one may be half written
         return [
             record
             for line in lines
@@ -343,12 +365,14 @@ async def suffer(desk: Desk, client: Client, day: Day, asked: Asked) -> None:
             venue.drop()
             await desk.has_lost(client, losses)
         losses = await desk.losses(client)
-        reply = await client.ask(asked.method, asked.params)
+        reply = await desk.ask(client, asked, answered=day.rule["verb"] not in UNANSWERED)
         told = reply_of(reply)
         label = reply.get("result", {}).get("client_order_id")
-        sent = desk.received(asked)
         assert told == expected or (day.unread and told == ERROR), reply
         read = 0 if told == ERROR or day.unread else 1
+        if read:
+            await desk.has_received(asked)  # a connection that is lost may be noticed here before it is read there
+        sent = desk.received(asked)
         assert sent == read, "an error means nothing sent, anything else one request"
         note(desk, asked, reply, sent)
         if told == UNKNOWN:
@@ -379,6 +403,8 @@ async def suffer(desk: Desk, client: Client, day: Day, asked: Asked) -> None:
             )
         else:
             venue.let_time_pass(60)
+    elif told == UNKNOWN and not all(carried_out(venue.orders()) for carried_out in asked.parts.values()):
+        venue.let_time_pass(60)  # else the venue may still do what it has not done, and nobody can tell
     final = await final_outcome(client, asked)
     if told == UNKNOWN and not (is_cancel and not day.effect):
         await require_pushed(client, asked, final["outcome"])

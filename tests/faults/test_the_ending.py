@@ -13,7 +13,7 @@ import orjson
 import pytest
 
 from tests.support.client import connected, raw_connection
-from tests.support.daemon import Daemon
+from tests.support.daemon import UNHURRIED, Daemon
 from tests.support.simulator import TESTNET, SimulatorProcess
 from tests.support.turns import until
 
@@ -37,7 +37,10 @@ def simulator(tmp_path: Path) -> Iterator[SimulatorProcess]:
 @pytest.fixture
 def daemon(tmp_path: Path, simulator: SimulatorProcess) -> Iterator[Daemon]:
     started = Daemon(
-        tmp_path / "daemon", "serve", settings={**simulator.keys_of("TESTNET"), "LIMIT_WRITE_DEADLINE_S": "2"}
+        tmp_path / "daemon",
+        "serve",
+        settings={**simulator.keys_of("TESTNET"), **UNHURRIED},
+        module="tests.support.giving_up",
     )
     try:
         started.wait_ready()
@@ -54,7 +57,7 @@ async def order_and_vanish(daemon: Daemon, simulator: SimulatorProcess) -> dict[
     async with raw_connection(daemon, bot_tag=BOT) as connection:
         request = {"jsonrpc": "2.0", "id": 1, "method": "deribit.place_order", "params": ORDER}
         await connection.send(orjson.dumps(request).decode())
-        with anyio.fail_after(10):
+        with anyio.fail_after(60):
             while not (orders := await anyio.to_thread.run_sync(simulator.orders, TESTNET)):  # noqa: ASYNC110 - a process
                 await anyio.sleep(0.01)
         connection.transport.abort()
@@ -65,8 +68,13 @@ async def order_and_vanish(daemon: Daemon, simulator: SimulatorProcess) -> dict[
 async def require_the_truth(daemon: Daemon, simulator: SimulatorProcess, order: dict[str, Any]) -> None:
     """Come back and ask; then say it again, as a bot does that is not sure it has said it."""
     async with connected(daemon, bot_tag=BOT) as client:
-        told = await client.call("orders.get_outcome", {"intent": ORDER["intent"]})
-        assert (told["known"], told["resolved"], told["outcome"]) == (True, True, "confirmed")
+        with anyio.fail_after(60):  # a start waits for the venue, but not for long
+            while True:
+                told = await client.call("orders.get_outcome", {"intent": ORDER["intent"]})
+                if told["resolved"]:
+                    break
+                await anyio.sleep(0.05)
+        assert (told["known"], told["outcome"]) == (True, "confirmed")
         assert told["client_order_id"] == order["label"]
         assert told["result"]["order"]["order_id"] == order["order_id"]
         again = await client.call("deribit.place_order", ORDER)
@@ -96,6 +104,7 @@ async def test_a_bot_that_is_back_before_the_truth_is_told_it_unasked(
     async with connected(daemon, bot_tag=BOT) as client, connected(daemon, bot_tag="somebody-else") as other:
         told = await client.call("orders.get_outcome", {"intent": ORDER["intent"]})
         assert (told["known"], told["resolved"], told["outcome"]) == (True, False, "unknown")
+        daemon.give_up()
         await until(lambda: bool(client.pushed))
         (pushed,) = client.pushed
         assert pushed["method"] == "orders.resolved"

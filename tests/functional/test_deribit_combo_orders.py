@@ -16,6 +16,8 @@ from tests.functional.conftest import StartDaemon
 from tests.functional.test_deribit_orders import denied, done, resolved, size, trading
 from tests.functional.test_environments import MAINNET_TOKEN
 from tests.support.client import ANSWER_S, Client, Refused, connected, raw_connection
+from tests.support.daemon import UNHURRIED
+from tests.support.losing import ask_and_lose, lose
 from tests.support.simulator import LIVE, TESTNET, SimulatorProcess
 
 
@@ -175,14 +177,17 @@ async def test_a_step_that_fails_leaves_nothing_half_done(
 ) -> None:
     """An error names the step and the intent stays free; a refusal is a reason; no order has left, ever."""
     keys = simulator.keys_of("TESTNET")
-    daemon = start_daemon("serve", LIMIT_WRITE_DEADLINE_S="1", LIMIT_READ_DEADLINE_S="1", **keys)
+    daemon = start_daemon("serve", module="tests.support.giving_up", **UNHURRIED, **keys)
     daemon.announce("connection down")
     async with connected(daemon) as bot:
         for number, (name, rule) in enumerate(VERBS.items()):
             legs = await spread(bot, number=number)
             params = {"legs": legs, "price": "0.0001", "intent": name}
             simulator.fault(**rule, environment=TESTNET, method=asked)
-            reply = await bot.ask("deribit.place_combo_order", params)
+            if name == "drop_answer":
+                reply = await ask_and_lose(bot, daemon, simulator, asked, "deribit.place_combo_order", params)
+            else:
+                reply = await bot.ask("deribit.place_combo_order", params)
             if "error" in reply:
                 assert reply["error"]["data"].get("step", STEPS[asked]) == STEPS[asked], reply
                 assert (await bot.call("orders.get_outcome", {"intent": name}))["known"] is False
@@ -256,7 +261,7 @@ async def test_no_combo_is_made_that_cannot_be_put_on_record(
 async def test_a_combo_order_whose_answer_was_lost_is_found_with_its_legs(
     start_daemon: StartDaemon, simulator: SimulatorProcess
 ) -> None:
-    daemon = start_daemon("serve", LIMIT_WRITE_DEADLINE_S="1", **simulator.keys_of("TESTNET"))
+    daemon = start_daemon("serve", module="tests.support.giving_up", **UNHURRIED, **simulator.keys_of("TESTNET"))
     async with connected(daemon) as bot:
         legs = await spread(bot, "sell")
         resting = await done(bot, "deribit.place_combo_order", legs=legs, price="-0.5")
@@ -264,7 +269,8 @@ async def test_a_combo_order_whose_answer_was_lost_is_found_with_its_legs(
         simulator.fault(verb="drop_answer", environment=TESTNET, method="private/sell")
         simulator.fault(verb="drop_answer", environment=TESTNET, method="private/buy")
         params = {"legs": legs, "price": "0.5", "intent": "lost"}
-        assert (await bot.call("deribit.place_combo_order", params))["outcome"] == "unknown"
+        lost = await lose(bot, daemon, simulator, "private/buy", "deribit.place_combo_order", params)
+        assert lost["outcome"] == "unknown"
         known = await resolved(bot, "lost")
         assert known["outcome"] == "confirmed"
         told = known["result"]
@@ -280,7 +286,7 @@ async def test_two_combo_orders_with_one_label_stay_unknown(
     start_daemon: StartDaemon, simulator: SimulatorProcess
 ) -> None:
     """faults.md 67: somebody else has put the label on an order of theirs."""
-    daemon = start_daemon("serve", LIMIT_WRITE_DEADLINE_S="1", **simulator.keys_of("TESTNET"))
+    daemon = start_daemon("serve", module="tests.support.giving_up", **UNHURRIED, **simulator.keys_of("TESTNET"))
     daemon.announce("two orders share a label")
     async with connected(daemon) as bot:
         legs = await spread(bot)
@@ -289,7 +295,8 @@ async def test_two_combo_orders_with_one_label_stay_unknown(
         check = await bot.call("orders.check", {"method": "deribit.place_combo_order", "params": params})
         await simulator_places(simulator, check["wire"]["params"])
         simulator.fault(verb="drop_answer", environment=TESTNET, method="private/buy")
-        assert (await bot.call("deribit.place_combo_order", params))["outcome"] == "unknown"
+        lost = await lose(bot, daemon, simulator, "private/buy", "deribit.place_combo_order", params)
+        assert lost["outcome"] == "unknown"
         with anyio.fail_after(ANSWER_S):
             while True:
                 (write,) = (await bot.call("orders.list_unresolved"))["writes"]

@@ -15,6 +15,8 @@ import pytest
 
 from tests.functional.conftest import StartDaemon
 from tests.support.client import ANSWER_S, Client, connected
+from tests.support.daemon import UNHURRIED
+from tests.support.losing import lose
 from tests.support.simulator import TESTNET, SimulatorProcess
 
 PERPETUAL = {"instrument_name": "BTC-PERPETUAL"}
@@ -80,7 +82,8 @@ async def resolved(bot: Client, intent: str) -> dict[str, Any]:
 
 def fired(simulator: SimulatorProcess, label: str) -> None:
     """Wait until the venue has filled an order with this label, whoever asks it what."""
-    for _ in range(500):
+    give_up_at = time.monotonic() + ANSWER_S
+    while time.monotonic() < give_up_at:
         orders = simulator.orders(TESTNET)
         if any(order["label"] == label and order["order_state"] == "filled" for order in orders):
             return
@@ -244,7 +247,7 @@ async def test_what_an_order_may_be_besides(start_daemon: StartDaemon, simulator
 async def test_a_trigger_order_whose_answer_was_lost_is_found_fired_or_not(
     start_daemon: StartDaemon, simulator: SimulatorProcess, verb: str, fires: bool
 ) -> None:
-    daemon = start_daemon("serve", LIMIT_WRITE_DEADLINE_S="1", **simulator.keys_of("TESTNET"))
+    daemon = start_daemon("serve", module="tests.support.giving_up", **UNHURRIED, **simulator.keys_of("TESTNET"))
     if verb == "cut_after":
         daemon.announce("connection down")
     async with connected(daemon) as bot:
@@ -253,7 +256,8 @@ async def test_a_trigger_order_whose_answer_was_lost_is_found_fired_or_not(
         simulator.fault(verb="error", code=11094, environment=TESTNET, method="private/get_*")
         simulator.fault(verb=verb, environment=TESTNET, method="private/sell", times=1)
         lost = {**PERPETUAL, "side": "sell", "amount": "100", "type": "stop_market", "trigger": "mark_price"}
-        told = await bot.call("deribit.place_order", {**lost, "trigger_price": tick(price * 0.95), "intent": "lost"})
+        params = {**lost, "trigger_price": tick(price * 0.95), "intent": "lost"}
+        told = await lose(bot, daemon, simulator, "private/sell", "deribit.place_order", params)
         assert told["outcome"] == "unknown"
         if fires:
             simulator.move("BTC", 0.9)

@@ -14,7 +14,7 @@ import pytest
 from cerberod.errors import Code
 from tests.functional.conftest import StartDaemon
 from tests.support.client import Client, Refused, connected
-from tests.support.daemon import ADMIN_TOKEN, TOKEN, Daemon
+from tests.support.daemon import ADMIN_TOKEN, TOKEN, UNHURRIED, Daemon
 from tests.support.simulator import LIVE, TESTNET, SimulatorProcess
 
 MAINNET_TOKEN = "Tk7-functional-mainnet-aW8rT5kD0fJzC2ye"
@@ -124,7 +124,7 @@ async def test_testnet_settings_that_point_at_mainnet_can_send_no_order(
     """The worst slip of all, and worse still with mainnet's own keys: real money under a testnet token."""
     mixed_up = {name.replace("LIVE", "TESTNET"): text for name, text in simulator.keys_of(keys).items()}
     mixed_up["DERIBIT_URL_TESTNET"] = simulator.settings["DERIBIT_URL_LIVE"]
-    daemon = start_daemon("serve", LIMIT_WRITE_DEADLINE_S="2", LIMIT_READ_DEADLINE_S="2", **mixed_up)
+    daemon = start_daemon("serve", module="tests.support.impatient", **UNHURRIED, **mixed_up)
     daemon.announce("connection down")
     daemon.wait_logged(message="connection down", reason="wrong_environment", environment="testnet")
     async with connected(daemon) as client:

@@ -17,7 +17,8 @@ from cerberod.rpc.registry import Method
 from tests.functional.conftest import StartDaemon
 from tests.support.bybit_examples import READS, WRITES
 from tests.support.client import Client, Refused, called, check_request, connected
-from tests.support.daemon import ADMIN_TOKEN, Daemon
+from tests.support.daemon import ADMIN_TOKEN, UNHURRIED, Daemon
+from tests.support.losing import lose
 from tests.support.simulator import TESTNET, SimulatorProcess
 
 PERPETUAL = {"instrument_name": "BTC-PERPETUAL"}
@@ -188,7 +189,7 @@ def is_for_the_operator(name: str) -> bool:
 
 
 async def test_every_method_is_called_and_answers(start_daemon: StartDaemon, simulator: SimulatorProcess) -> None:
-    daemon = start_daemon("serve", LIMIT_WRITE_DEADLINE_S="1", **simulator.keys_of("TESTNET"))
+    daemon = start_daemon("serve", module="tests.support.giving_up", **UNHURRIED, **simulator.keys_of("TESTNET"))
     before = called.copy()
     async with (
         connected(daemon) as bot,
@@ -218,7 +219,7 @@ async def test_every_method_is_called_and_answers(start_daemon: StartDaemon, sim
             EXAMPLES.keys() - {"deribit.place_order", "deribit.place_combo_order", *ON_THE_ORDER, *ON_THE_COMBO, *LAST}
         ):
             await call(name)
-        await lose_an_order(bot, simulator)
+        await lose_an_order(bot, daemon, simulator)
         assert (await call("orders.list_unresolved"))["count"] == 1
         assert (await call("admin.settle_intent"))["outcome"] == "rejected"
         assert len((await call("admin.halt"))["stops"]) == 1
@@ -226,11 +227,12 @@ async def test_every_method_is_called_and_answers(start_daemon: StartDaemon, sim
     assert sorted(called - before) == sorted(EXAMPLES), "not called, or not answered with a result"
 
 
-async def lose_an_order(bot: Client, simulator: SimulatorProcess) -> None:
+async def lose_an_order(bot: Client, daemon: Daemon, simulator: SimulatorProcess) -> None:
     """Place an order whose answer is lost at a venue that cannot tell afterwards."""
     simulator.fault(verb="drop_answer", environment=TESTNET, method="private/buy")
     simulator.fault(verb="error", code=11094, environment=TESTNET, method="private/get_*")
-    assert (await bot.call("deribit.place_order", {**ORDER, "intent": "lost"}))["outcome"] == "unknown"
+    told = await lose(bot, daemon, simulator, "private/buy", "deribit.place_order", {**ORDER, "intent": "lost"})
+    assert told["outcome"] == "unknown"
 
 
 def required() -> Iterator[Any]:

@@ -121,7 +121,6 @@ async def test_no_secret_shows_anywhere(
             ready=False,
             module="tests.support.failing",
             LOG_LEVEL="debug",
-            LIMIT_WRITE_DEADLINE_S="2",
             TESTNET_TOKEN=None,
             ADMIN_TOKEN=None,
             DERIBIT_URL_TESTNET=simulator.settings["DERIBIT_URL_TESTNET"],

@@ -25,8 +25,9 @@ from cerberod.errors import Code
 from tests.functional.conftest import StartDaemon
 from tests.support.client import Client, Refused, connected
 from tests.support.command import Cerberod, only_line
-from tests.support.daemon import TOKEN, Daemon
+from tests.support.daemon import TOKEN, UNHURRIED, Daemon
 from tests.support.deribit_venue import CLIENT_ID, CLIENT_SECRET, SILENCE, ScriptedVenue, scripted
+from tests.support.vps import free_port
 from tests.unit.venues.deribit.test_client import instrument
 from tests.unit.venues.deribit.wire.test_orders import ORDER
 
@@ -48,6 +49,13 @@ def phase(daemon: Daemon) -> str:
 def readiness(daemon: Daemon) -> str:
     with urlopen(f"{daemon.http_url}/health/ready", timeout=30) as answer:
         return str(orjson.loads(answer.read())["status"])
+
+
+async def ready_again(daemon: Daemon) -> None:
+    """Wait until it calls itself ready: a venue that is slow to answer once is not what is looked for."""
+    with anyio.fail_after(60):
+        while await aside(readiness, daemon) != "ready":
+            await anyio.lowlevel.checkpoint()
 
 
 def kinds(daemon: Daemon) -> list[str]:
@@ -125,14 +133,14 @@ def bought(venue: ScriptedVenue) -> dict[str, Any]:
 async def on_venue(start_daemon: StartDaemon, venue: ScriptedVenue) -> AsyncIterator[Daemon]:
     """A daemon that trades there and ends before the venue does."""
     settings: dict[str, Any] = {"DERIBIT_CLIENT_ID": CLIENT_ID, "DERIBIT_CLIENT_SECRET": CLIENT_SECRET}
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = str(free.getsockname()[1])  # known beforehand, because its health is asked for before it is ready
+    port = str(free_port())  # known beforehand, because its health is asked for before it is ready
     daemon = await aside(
         start_daemon,
         "serve",
         HTTP_PORT=port,
-        LIMIT_WRITE_DEADLINE_S="2",
+        module="tests.support.giving_up",
         DERIBIT_URL_TESTNET=venue.url,
+        **UNHURRIED,
         **settings,
     )
     yield daemon
@@ -178,6 +186,16 @@ async def test_what_runs_is_answered_and_what_comes_then_is_refused(on_venue: Da
     assert kinds(on_venue).count("outcome") == 1
 
 
+async def test_a_read_that_is_never_answered_holds_up_nobody(start_daemon: StartDaemon, venue: ScriptedVenue) -> None:
+    settings: dict[str, Any] = {"DERIBIT_URL_TESTNET": venue.url, "LIMIT_READ_DEADLINE_S": "120"}
+    daemon = await aside(start_daemon, "serve", **settings)
+    async with connected(daemon) as client, anyio.create_task_group() as group:
+        group.start_soon(client.ask, "deribit.get_ticker", {"instrument_name": "BTC-PERPETUAL"})
+        await venue.seen("public/ticker")
+        assert await aside(daemon.stop) == 0
+        group.cancel_scope.cancel()
+
+
 async def test_a_read_that_is_answered_in_time_is_passed_on(on_venue: Daemon, venue: ScriptedVenue) -> None:
     venue.scripts["public/get_index_price"] = SILENCE
     async with connected(on_venue) as client, anyio.create_task_group() as group:
@@ -211,6 +229,8 @@ async def test_a_write_that_is_never_answered_ends_unknown_and_is_found_at_the_n
         group.start_soon(place)
         await venue.seen("private/buy")
         on_venue.process.send_signal(signal.SIGTERM)
+        await aside(on_venue.wait_logged, message="asked to stop")
+        on_venue.give_up()
         await client.connection.wait_closed()
     assert outcomes == ["unknown"]
     assert await aside(on_venue.wait) == 0
@@ -340,7 +360,7 @@ async def test_a_full_disk_stops_writes_and_nothing_else(daemon: Daemon) -> None
 
         resource.prlimit(daemon.process.pid, resource.RLIMIT_FSIZE, unlimited)
         await aside(daemon.wait_logged, message="recording works again")
-        assert await aside(readiness, daemon) == "ready"
+        await ready_again(daemon)
         assert (await client.call("deribit.place_order", {**order, "intent": "too-late"}))["outcome"] == "confirmed"
     daemon.announce("cannot record", "recording works again")
 

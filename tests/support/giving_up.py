@@ -1,0 +1,61 @@
+"""`python -m tests.support.giving_up serve …`: the whole daemon, which gives up waiting for a venue when it is told to.
+
+SIGUSR1, which the daemon ignores, ends the time of every request that a venue has not answered yet, and of nothing
+else; what follows is what follows a deadline. So a test whose venue stays silent says itself when the time is over,
+and the deadlines can be so long that nothing that is only slow ever meets them. For the same reason an order is
+followed for long, and reads are given long when the daemon stops, unless it is told to hurry.
+"""
+
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import anyio
+
+from cerberod import daemon
+from cerberod.cli import main
+from cerberod.stopping import Stop
+from cerberod.venues.bybit import following
+from cerberod.venues.bybit.client import Bybit
+from cerberod.venues.deribit.client import Deribit
+
+GIVE_UP = signal.SIGUSR1
+_waiting: set[anyio.CancelScope] = set()
+
+
+def _until_told(within: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    async def wrapped(self: object, seconds: float, attempt: Callable[[], Awaitable[Any]], watched: object) -> Any:
+        with anyio.CancelScope() as scope:
+            _waiting.add(scope)
+            try:
+                return await within(self, seconds, attempt, watched)
+            finally:
+                _waiting.discard(scope)
+        return await within(self, 0.0, anyio.sleep_forever, watched)
+
+    return wrapped
+
+
+def give_up_when_told() -> None:
+    """Let the signal be the end of every deadline that runs at a venue."""
+    for client in (Deribit, Bybit):
+        # The real method, with one end more.
+        client._within = _until_told(client._within)  # type: ignore[assignment,method-assign]  # of two clients
+    following.FOLLOWED_S = 20.0
+    take = Stop._take
+
+    def wrapped(self: Stop, number: signal.Signals) -> None:
+        if number is not GIVE_UP:
+            take(self, number)
+            return
+        for scope in list(_waiting):
+            scope.cancel()
+
+    Stop._take = wrapped  # type: ignore[method-assign]  # the real method, which hears one signal more
+
+
+if __name__ == "__main__":
+    give_up_when_told()
+    daemon.READS_GRACE_S = 60.0
+    sys.exit(main())
