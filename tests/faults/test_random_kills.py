@@ -16,8 +16,9 @@ import anyio
 import anyio.to_thread
 import orjson
 import pytest
+from anyio.abc import TaskStatus
 from websockets.asyncio.client import ClientConnection
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from tests.faults.asked import Asked, method_of
 from tests.faults.recipes_bybit import BYBIT
@@ -122,14 +123,17 @@ class Wanderer:
         """The write it has no answer to."""
         self.answered: list[tuple[Asked, dict[str, Any]]] = []
 
-    async def session(self, daemon: Daemon, seeded: random.Random) -> None:
-        """Write until the connection ends."""
+    async def session(self, daemon: Daemon, seeded: random.Random, *, task_status: TaskStatus[None]) -> None:
+        """Write until the daemon has died, which may be before it is connected."""
         try:
             async with connected(daemon, bot_tag=self.tag) as client:
+                task_status.started()
                 while True:
                     await self._write(client, seeded)
         except* ConnectionClosed:
-            pass  # the daemon has died
+            pass
+        except* (OSError, InvalidHandshake):
+            task_status.started()
 
     async def _write(self, client: Client, seeded: random.Random) -> None:
         names = [name for name in BYBIT if method_of(name) == self.wanted]
@@ -225,16 +229,21 @@ class Kills:
         with anyio.fail_after(60):
             async with anyio.create_task_group() as group:
                 for bot in self.bots:
-                    group.start_soon(self._session, bot)
-                group.start_soon(self.wanderer.session, self.victim.daemon, seeded)
+                    await group.start(self._session, bot)
+                await group.start(self.wanderer.session, self.victim.daemon, seeded)
                 if point is None:
                     await anyio.sleep(seeded.uniform(0.01, 0.2))
                     self.victim.daemon.process.kill()
         await self.victim.buried()
 
-    async def _session(self, bot: Bot) -> None:
-        async with raw_connection(self.victim.daemon, bot_tag=bot.tag) as connection:
-            await bot.trade(connection, self.seeded)
+    async def _session(self, bot: Bot, *, task_status: TaskStatus[None]) -> None:
+        """Trade until the daemon dies, which may be before the next bot is there."""
+        try:
+            async with raw_connection(self.victim.daemon, bot_tag=bot.tag) as connection:
+                task_status.started()
+                await bot.trade(connection, self.seeded)
+        except (OSError, InvalidHandshake):
+            task_status.started()
 
     async def _hold_answers_against_the_truth(self) -> None:
         """What was answered is in the journal as it was answered, and an error was never the answer to a write done."""

@@ -27,7 +27,7 @@ async def exposed(daemon: Daemon) -> dict[str, set[str]]:
     """Return the labels of every sample the daemon shows, by its name."""
 
     def read() -> str:
-        with urllib.request.urlopen(f"{daemon.http_url}/metrics", timeout=10) as answer:
+        with urllib.request.urlopen(f"{daemon.http_url}/metrics", timeout=60) as answer:
             return str(answer.read().decode())
 
     found: dict[str, set[str]] = defaultdict(set)

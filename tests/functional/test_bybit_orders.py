@@ -39,6 +39,11 @@ async def highest(bot: Client, **params: Any) -> str:
     return nearest
 
 
+async def taking_price(bot: Client) -> str:
+    """Return a price at which a buy takes: a bit below the highest, which moves with the market."""
+    return f"{float(await highest(bot)) * 0.99:.0f}"
+
+
 async def test_a_limit_order_is_followed_until_it_rests(bot: Client) -> None:
     placed = await bot.call("bybit.place_order", {**RESTING, "intent": "one"})
     assert (placed["outcome"], placed["order"]["order_status"]) == ("confirmed", "New")
@@ -115,7 +120,7 @@ def batch_of(*orders: dict[str, Any]) -> dict[str, Any]:
 
 async def test_a_batch_tells_what_came_of_each_order(bot: Client) -> None:
     too_big = {**RESTING, "qty": "800"}
-    taking = {**RESTING, "price": await highest(bot), "time_in_force": "PostOnly"}
+    taking = {**RESTING, "price": await taking_price(bot), "time_in_force": "PostOnly"}
     placed = await bot.call("bybit.place_batch_order", {**batch_of(RESTING, too_big, taking), "intent": "b"})
     assert (placed["outcome"], placed["confirmed_count"], placed["rejected_count"]) == ("confirmed", 1, 2), placed
     told = [(each["intent"], each["outcome"], each["venue_code"]) for each in placed["orders"]]
@@ -148,7 +153,7 @@ async def test_orders_are_changed_and_cancelled_in_batches(bot: Client) -> None:
 
 
 async def test_what_the_engine_refuses_later_is_told_with_its_reason(bot: Client) -> None:
-    taking = {**RESTING, "price": await highest(bot), "time_in_force": "PostOnly"}
+    taking = {**RESTING, "price": await taking_price(bot), "time_in_force": "PostOnly"}
     post_only = await bot.call("bybit.place_order", taking)
     assert (post_only["outcome"], post_only["venue_code"]) == ("rejected", "EC_PostOnlyWillTakeLiquidity")
     assert post_only["reasons"][0]["field"] == "time_in_force"

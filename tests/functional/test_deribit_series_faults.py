@@ -7,6 +7,7 @@ import pytest
 from cerberod.errors import Code
 from tests.functional.conftest import StartDaemon
 from tests.support.client import Refused, connected
+from tests.support.daemon import UNHURRIED
 from tests.support.simulator import TESTNET, SimulatorProcess
 
 PERPETUAL = {"instrument_name": "BTC-PERPETUAL"}
@@ -39,7 +40,7 @@ async def test_pages_that_go_wrong_leave_no_part(
     params: dict[str, Any],
     rows: str,
 ) -> None:
-    daemon = start_daemon("serve", **simulator.keys_of("TESTNET"))
+    daemon = start_daemon("serve", **UNHURRIED, **simulator.keys_of("TESTNET"))
     daemon.announce("connection down")
     async with connected(daemon) as bot:
         whole = await bot.call(f"deribit.{method}", params)

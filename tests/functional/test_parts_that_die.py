@@ -34,8 +34,8 @@ async def test_without_its_recorder_the_daemon_ends_and_says_why(start_daemon: S
     daemon = start_daemon("serve", "--sim", module="tests.support.dying", DIES_WITH=str(sign))
     async with connected(daemon) as client:
         assert (await client.call("deribit.place_order", {**ORDER, "intent": "known"}))["outcome"] == "confirmed"
-    sign.touch()
     async with raw_connection(daemon) as connection:
+        sign.touch()
         await connection.send('{"jsonrpc":"2.0","id":1,"method":"admin.query_audit"}')  # wakes the recorder
         assert await anyio.to_thread.run_sync(daemon.wait) == 1
     (entry,) = [entry for entry in daemon.logged if entry["level"] == "critical"]
@@ -131,5 +131,5 @@ async def test_a_log_that_nobody_reads_blocks_no_call(unread: tuple[subprocess.P
     async with anyio.create_task_group() as group:
         group.start_soon(anyio.to_thread.run_sync, read_on)
         process.send_signal(signal.SIGTERM)
-        assert await anyio.to_thread.run_sync(process.wait, 30) == 0
+        assert await anyio.to_thread.run_sync(process.wait, 60) == 0
     assert b'"message":"log lines lost"' in told

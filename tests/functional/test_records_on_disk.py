@@ -41,7 +41,7 @@ def readiness(daemon: Daemon) -> str:
 
 
 async def until_ready(daemon: Daemon, status: str) -> None:
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         while await anyio.to_thread.run_sync(readiness, daemon) != status:  # noqa: ASYNC110 - another process
             await anyio.sleep(0.05)
 

@@ -66,9 +66,16 @@ class Configured:
         seen[:] = [entry for entry in self.daemon.logged if entry.get("event") == event]
         return seen
 
-    def audited(self) -> list[dict[str, Any]]:
-        lines = (self.daemon.state_dir / "audit.jsonl").read_bytes().splitlines()
-        return [entry["detail"] for entry in map(orjson.loads, lines) if entry["kind"] == "reload"]
+    async def audited(self, count: int) -> list[dict[str, Any]]:
+        """Return what the audit has of reloads once it has so many: a record is made after the line in the log."""
+        found: list[dict[str, Any]] = []
+        with anyio.fail_after(60):
+            while len(found) < count:
+                await anyio.sleep(0.01)
+                data = (self.daemon.state_dir / "audit.jsonl").read_bytes()
+                entries = map(orjson.loads, data[: data.rfind(b"\n") + 1].splitlines())
+                found = [entry["detail"] for entry in entries if entry["kind"] == "reload"]
+        return found
 
 
 async def ping(connection: ClientConnection) -> None:
@@ -102,7 +109,8 @@ async def test_a_token_is_replaced_without_a_gap_and_the_other_environment_notic
         with pytest.raises(InvalidStatus) as refused:
             await session(TESTNET)
         assert refused.value.response.status_code == 401
-    assert [(detail["applied"], detail["sessions_ended"]) for detail in configured.audited()] == [(True, 0), (True, 2)]
+    audited = await configured.audited(2)
+    assert [(detail["applied"], detail["sessions_ended"]) for detail in audited] == [(True, 0), (True, 2)]
 
 
 @pytest.mark.parametrize(
@@ -128,7 +136,7 @@ async def test_what_cannot_be_used_changes_nothing(
         await client.call("session.ping")
     async with connected(daemon) as again:
         await again.call("session.ping")
-    assert [detail["applied"] for detail in configured.audited()] == [False]
+    assert [detail["applied"] for detail in await configured.audited(1)] == [False]
 
 
 async def test_the_log_level_changes_and_the_rest_waits_for_a_restart(
@@ -147,7 +155,7 @@ async def test_the_log_level_changes_and_the_rest_waits_for_a_restart(
         await client.call("session.ping")
     await anyio.to_thread.run_sync(partial(daemon.wait_logged, message="session opened", bot_tag="heard"))
     assert not [entry for entry in daemon.logged if entry.get("bot_tag") == "unheard"]
-    assert [detail["waiting"] for detail in configured.audited()] == [["LIMIT_SESSIONS"], []]
+    assert [detail["waiting"] for detail in await configured.audited(2)] == [["LIMIT_SESSIONS"], []]
 
 
 async def test_the_token_that_a_simulation_made_stays(start_daemon: StartDaemon) -> None:

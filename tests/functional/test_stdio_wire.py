@@ -111,7 +111,7 @@ async def test_when_the_parent_is_gone_the_session_ends_as_at_the_end_of_input()
     parents = iter([7, 1])
     running = Running(small_daemon(), parent=lambda: next(parents))
     await running.peer.send(call(1))
-    with anyio.fail_after(10):
+    with anyio.fail_after(60):
         await running.run()
     assert running.ending is Ending.PARENT_GONE
     running.peer.close()
