@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from enum import StrEnum
 from importlib import import_module
 from types import ModuleType
@@ -416,6 +417,10 @@ class Dispatcher:
             self._idle = anyio.Event()
 
 
+_LONGEST_NAME = 64
+"""Characters. Comparing takes time by the square of them."""
+
+
 def validate(model: type[Params], params: bytes) -> Params:
     """Check params, as JSON, against their model, or raise `InvalidParams`.
 
@@ -425,14 +430,26 @@ def validate(model: type[Params], params: bytes) -> Params:
     try:
         checked = model.__pydantic_validator__.validate_json(params, strict=True)
     except ValidationError as error:
-        raise InvalidParams(problems(error)) from None
+        raise InvalidParams(problems(error, model)) from None
     assert isinstance(checked, Params)
     return checked
 
 
-def problems(error: ValidationError) -> list[dict[str, str]]:
+def problems(error: ValidationError, model: type[Params]) -> list[dict[str, str]]:
     """Name the field and the rule of each problem, without the values that were sent."""
-    return [
-        {"field": ".".join(map(str, item["loc"]))[:128] or "params", "rule": item["msg"]}
-        for item in error.errors(include_url=False, include_input=False, include_context=False)
-    ]
+    found: list[dict[str, str]] = []
+    for item in error.errors(include_url=False, include_input=False, include_context=False):
+        problem = {"field": ".".join(map(str, item["loc"]))[:128] or "params", "rule": item["msg"]}
+        if item["type"] == "extra_forbidden":
+            inner = len(item["loc"]) > 1
+            problem["rule"] = "a field that belongs here" if inner else "a parameter of this method"
+            listed = len(found) < InvalidParams.LISTED
+            if listed and not inner and (near := _nearest(problem["field"], model.model_fields)):
+                problem["nearest"] = near
+        found.append(problem)
+    return found
+
+
+def _nearest(name: str, known: Collection[str]) -> str | None:
+    """Return the name that was meant, if one is alike; what is longer than any name is not compared at all."""
+    return next(iter(get_close_matches(name, known, 1)), None) if len(name) <= _LONGEST_NAME else None

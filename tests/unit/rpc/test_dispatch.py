@@ -253,6 +253,18 @@ def test_problems_name_fields_and_never_values(params: dict[str, Any], fields: l
     assert caught.value.data["problem_count"] >= len(fields)
 
 
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [("subtrahnd", "subtrahend"), ("Minuend", "minuend"), ("colour", None), ("subtrahend" * 50, None)],
+)
+def test_a_parameter_that_is_misspelt_is_told_the_one_that_was_meant(name: str, nearest: str | None) -> None:
+    with pytest.raises(InvalidParams) as caught:
+        validate(Subtract, orjson.dumps({"minuend": 1, "subtrahend": 2, name: 3}))
+    (problem,) = caught.value.data["problems"]
+    assert (problem["field"], problem.get("nearest")) == (name[:128], nearest)
+    assert problem["rule"] == "a parameter of this method"
+
+
 def test_good_params_come_back_as_their_model() -> None:
     assert validate(Subtract, orjson.dumps(SUBTRACT)) == Subtract(minuend=5, subtrahend=3)
 
