@@ -64,9 +64,10 @@ def _check(path: Path) -> None:
     if not stat.S_ISDIR(status.st_mode):
         raise StateRefused(f"{path}: is not a directory; remove it, or set STATE_DIR")
     if status.st_uid != os.geteuid():
+        # Root is somebody who typed `serve` beside the service, which has to keep what it has.
+        remedy = f"run `chown {os.geteuid()} {path}`" if os.geteuid() else "be that user"
         raise StateRefused(
-            f"{path}: belongs to user {status.st_uid}, not to {os.geteuid()}; run `chown {os.geteuid()} {path}`, or set"
-            " STATE_DIR"
+            f"{path}: belongs to user {status.st_uid}, not to {os.geteuid()}; {remedy}, or set STATE_DIR"
         )
     mode = stat.S_IMODE(status.st_mode)
     if mode & 0o077:

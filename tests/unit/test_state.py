@@ -110,4 +110,4 @@ def test_another_users_directory_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "state"
     path.mkdir(mode=0o700)
     os.chown(path, 12345, 12345)
-    assert "belongs to user 12345" in refusal(path)
+    assert "belongs to user 12345, not to 0; be that user, or set STATE_DIR" in refusal(path)
