@@ -129,7 +129,7 @@ class Placing:
         self._deadline_s = deadline_s
         self._writes_per_account = writes_per_account
         self._turns: dict[IntentKey, _Turn] = {}
-        self._lanes: dict[tuple[str, str, str], anyio.Semaphore] = {}
+        self._lanes: dict[tuple[str, str, str, bool], anyio.Semaphore] = {}
 
     async def place(self, call: Call, params: P, prepare: Prepare[P, O], model: type[O], *, urgent: bool = False) -> O:
         """Run one write to its outcome. Raises `RpcError` only while nothing has left the process."""
@@ -256,11 +256,14 @@ class Placing:
 
     @asynccontextmanager
     async def _lane(self, request: "_Request", plan: Plan[O]) -> AsyncIterator[None]:
-        """Let a bounded number of writes of one account be under way; cancels do not wait for them."""
+        """Let a bounded number of writes of one account be under way; cancels do not wait for them.
+
+        As many requests that carry several writes go beside them: those may wait long for the venue's limits.
+        """
         if request.urgent:
             yield
             return
-        place = (request.call.principal.environment.value, plan.venue, plan.account)
+        place = (request.call.principal.environment.value, plan.venue, plan.account, bool(plan.parts))
         async with self._lanes.setdefault(place, anyio.Semaphore(self._writes_per_account)):
             yield
 

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import anyio
 import pytest
 from pydantic import Field
 
@@ -25,6 +26,7 @@ from cerberod.trading.writes import Part, Plan, Sent, WriteParams
 
 CONFIRMED, REJECTED = Ending(Outcome.CONFIRMED, {"order_id": "17"}), Ending(Outcome.REJECTED, venue_code="110007")
 UNKNOWN = Ending(Outcome.UNKNOWN)
+PRINCIPAL = Principal(Environment.TESTNET, "testnet", "bot", frozenset({"trade"}), session_id="s", transport="memory")
 
 
 class Batch(WriteParams):
@@ -53,12 +55,21 @@ class Bench:
         self.services = Services(Environment.TESTNET, (trading,))
 
     async def buy(
-        self, *endings: Ending, error: Exception | None = None, intent: str = "b", taken: str = "", after: bool = True
+        self,
+        *endings: Ending,
+        error: Exception | None = None,
+        intent: str = "b",
+        taken: str = "",
+        after: bool = True,
+        gate: anyio.Event | None = None,
     ) -> BoughtAll:
+        """Buy in one request, which leaves once the gate is open."""
         intents = [taken or f"{intent}/{number}" for number in range(len(endings) or 2)]
 
         async def send(sent: Sent) -> Ending:
             self.sends += 1
+            if gate is not None:
+                await gate.wait()
             self.journaled.append([each.intent for each in await self.recorder.unresolved()])
             if after:
                 sent.mark()
@@ -75,12 +86,20 @@ class Bench:
             )
             return Plan("venue", "account", send, {"parts": intents}, parts=parts)
 
-        principal = Principal(
-            Environment.TESTNET, "testnet", "bot", frozenset({"trade"}), session_id="s", transport="memory"
-        )
-        call = Call("r", "venue.buy_all", principal, self.services)
+        call = Call("r", "venue.buy_all", PRINCIPAL, self.services)
         params = Batch(prices=list(range(len(intents))), intent=intent)
         return await self.placing.place(call, params, prepare, BoughtAll)
+
+    async def buy_one(self, intent: str) -> Bought:
+        async def send(sent: Sent) -> Ending:
+            sent.mark()
+            return CONFIRMED
+
+        async def prepare(call: Call, params: Batch) -> Plan[Bought]:
+            return Plan("venue", "account", send)
+
+        call = Call("r", "venue.buy", PRINCIPAL, self.services)
+        return await self.placing.place(call, Batch(prices=[1], intent=intent), prepare, Bought)
 
     async def entry(self, intent: str) -> Entry | None:
         return await self.recorder.find("testnet", "bot", intent)
@@ -119,6 +138,24 @@ async def test_each_part_has_its_own_outcome_and_the_whole_counts_them(bench: Be
     assert entry is not None
     assert (entry.method, entry.outcome, entry.client_order_id) == ("venue.buy", "rejected", "id-b/1")
     assert entry.params_digest == digest_of("venue.buy", {"price": 1})
+
+
+async def test_requests_that_wait_with_several_writes_hold_up_no_single_one(bench: Bench) -> None:
+    gate = anyio.Event()
+
+    async def buy(number: int) -> None:
+        await bench.buy(CONFIRMED, CONFIRMED, intent=f"b{number}", gate=gate)
+
+    async with anyio.create_task_group() as group:
+        for number in range(6):
+            group.start_soon(buy, number)
+        with anyio.fail_after(60):
+            while bench.sends < 4:  # noqa: ASYNC110 - they are journaled on a thread
+                await anyio.sleep(0.01)
+            assert (await bench.buy_one("alone")).outcome == "confirmed"
+        assert bench.sends == 4, "they are bounded too"
+        gate.set()
+    assert bench.sends == 6
 
 
 async def test_when_none_was_done_the_whole_is_rejected(bench: Bench) -> None:
