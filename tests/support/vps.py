@@ -16,6 +16,7 @@ import sysconfig
 import zipfile
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -272,11 +273,20 @@ class Vps:
                 os.kill(int(pid.read_text()), signal.SIGKILL)
 
 
+_CHOSEN = range(15_000, 30_000)
+"""Ports that no system hands out by itself, so that none of them is taken between the choice and its use."""
+_choices = count(os.getpid() * 37)
+
+
 def free_port() -> int:
-    """Return a port that nobody listens on at this moment."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    """Return a port that nobody listens on, nor will before it is used."""
+    for choice in _choices:
+        port = _CHOSEN[choice % len(_CHOSEN)]
+        with socket.socket() as listener, suppress(OSError):
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("every port is taken")
 
 
 def lending_wheel(folder: Path) -> str:
