@@ -232,7 +232,7 @@ def _open_log(journal: Journal, path: Path, key: bytes, clock: Clock, backup_day
             f"{path}: sealed with another key ({sealed_with}, now {fingerprint(key)}); restore AUDIT_HMAC_KEY, or set"
             " AUDIT_LOG_FILE to a new file, where the chain will go on"
         )
-    mended = _put_back(journal, (path, Path(before or path)), anchors)
+    mended = _put_back(journal, path, Path(before or path), anchors)
     log = AuditLog.open(path, key, clock, backup_days, anchors.head, mended)
     try:
         if before not in (None, str(path)) and log.begins_at == anchors.head.sequence + 1:
@@ -245,15 +245,22 @@ def _open_log(journal: Journal, path: Path, key: bytes, clock: Clock, backup_day
     return log
 
 
-def _put_back(journal: Journal, places: Sequence[Path], anchors: Anchors) -> list[AuditEvent]:
-    """Put back what a power cut took of the log's file, which may have been moved since; tell it for the audit."""
+def _put_back(journal: Journal, path: Path, before: Path, anchors: Anchors) -> list[AuditEvent]:
+    """Put back what a power cut took of the log's file, which may have been moved since; tell it for the audit.
+
+    Raises `AuditRefused` when it cannot be put back where the log goes on.
+    """
     first = anchors.kept_from
     if first is None:
         return []
     lines, restored = journal.kept_lines(), False
-    for place in dict.fromkeys(places):
-        with suppress(OSError):  # where the log goes on, opening it tells what is wrong with the file
+    for place in {path, before}:
+        try:
             restored = restore(place, first, lines) or restored
+        except OSError as error:
+            if place == path:
+                what = f"records that a power cut took cannot be put back ({error.strerror})"
+                raise AuditRefused(f"{path}: {what}; free the disk, or check the file's owner and mode") from None
     detail = {"what": "put back what a power cut took", "from": first, "to": anchors.head.sequence}
     return [AuditEvent(EventKind.REPAIR, detail=detail)] if restored else []
 

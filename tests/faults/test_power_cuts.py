@@ -17,6 +17,7 @@ import pytest
 
 from cerberod.audit.record import AuditEvent, EventKind
 from cerberod.audit.verify import verify
+from cerberod.audit.writer import AuditRefused
 from cerberod.trading.journal import Begin, Conclude, read_anchors
 from cerberod.trading.records import JOURNAL_FILE, Item, Records, open_records
 from tests.support.clock import ManualClock
@@ -147,6 +148,30 @@ def test_a_second_cut_during_the_start_after_the_first_loses_nothing(tmp_path: P
         patch.setattr(Records, "adopt_files", lambda records: disk.copy(first, second, seeded))
         started(first, clock).close()
     require_all(second, clock, answered)
+
+
+@pytest.mark.promise("P4", "P5", "P8")
+def test_a_full_disk_stops_the_start_and_loses_nothing(tmp_path: Path, disk: Disk) -> None:
+    clock, folder, copy = ManualClock(), tmp_path / "folder", tmp_path / "copy"
+    folder.mkdir()
+    answered = [("request", f"i-{number}") for number in range(5)]
+    with closing(started(folder, clock)) as records:
+        for _, intent in answered:
+            begin(records, intent)
+        disk.copy(folder, copy, random.Random(1))
+    log = copy / "audit.jsonl"
+    log.write_bytes(lines_of(log)[0])
+    pwrite = os.pwrite
+
+    def half(descriptor: int, data: bytes, offset: int) -> int:
+        return pwrite(descriptor, data[: len(data) // 2], offset)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "pwrite", half)
+        with pytest.raises(AuditRefused, match=r"cannot be put back \(No space left on device\); free the disk"):
+            started(copy, clock)
+    assert 1 <= len(lines_of(log)) < 5
+    require_all(copy, clock, answered)
 
 
 @pytest.mark.promise("P4", "P5", "P8")
