@@ -108,8 +108,8 @@ main() {
     fi
     # What the daemon's user cannot reach is better told here than by a service that does not start.
     if [ -z "$dry$dest" ] && ! runuser -u "$service" -- "$root/current/venv/bin/cerberod" --version >/dev/null; then
-        fail "user $service cannot run $root/current/venv/bin/cerberod (see above): others must be able to enter and" \
-            "read this clone (chmod -R go+rX, but not .env), and the Python it was built with"
+        fail "user $service cannot run $root/current/venv/bin/cerberod (see above): others must be able to enter" \
+            "$root (chmod go+x makes it so) and to read the Python it was built with"
     fi
     [ -d "$commands" ] || run install -d -m 755 "$commands"
     file 755 "$commands/$service" "$(operators_command)"
