@@ -15,6 +15,7 @@ import pytest
 
 T = TypeVar("T")
 BEGIN = datetime(2026, 8, 22, 3, 50, 45, tzinfo=UTC)
+_BEGIN_MS = int(BEGIN.timestamp()) * 1000
 
 
 class Stuck(AssertionError):
@@ -58,7 +59,7 @@ class LoopClock:
         return BEGIN + timedelta(seconds=self.monotonic())
 
     def now_ms(self) -> int:
-        return int(self.now().timestamp() * 1000)
+        return _BEGIN_MS + int(self.monotonic() * 1000)
 
     def monotonic(self) -> float:
         return self._loop.time()

@@ -6,6 +6,7 @@ The figures are Bybit's of 2025 for the coins the market model knows. The long t
 
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache, lru_cache
 from typing import Final
 
 from cerberod.simulator.bybit import calendar
@@ -124,6 +125,7 @@ def dated_linears(expiries: calendar.Calendar) -> list[Instrument]:
     return found
 
 
+@cache
 def _tail(number: int, status: str = "Trading") -> Instrument:
     """Invent a coin: its price is XRP's or SOL's on another scale, with a premium that swings wider."""
     asset = ("XRP", "SOL")[number % 2]
@@ -169,8 +171,12 @@ def inverses(expiries: calendar.Calendar) -> list[Instrument]:
     return found
 
 
-def options(coin: str, quote: str, expiry_ms: int, price: float) -> list[Instrument]:
-    """Return the options of one expiry; `price` is the index when it was listed."""
+@lru_cache(maxsize=128)
+def options(coin: str, quote: str, expiry_ms: int, price: float) -> tuple[Instrument, ...]:
+    """Return the options of one expiry; `price` is the index when it was listed.
+
+    Every environment lists the same: they are made once.
+    """
     rules = _RULES[coin]
     found: list[Instrument] = []
     for strike in calendar.strikes(expiry_ms, price):
@@ -200,4 +206,4 @@ def options(coin: str, quote: str, expiry_ms: int, price: float) -> list[Instrum
                     is_call=is_call,
                 )
             )
-    return found
+    return tuple(found)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final
 
 from cerberod.simulator.deribit.combos import combo_of, recognise
@@ -19,6 +20,8 @@ INVERSE_COINS: Final = ("BTC", "ETH")
 _EXPIRY_HOUR_MS = 8 * HOUR_MS
 _LISTED_2018_MS = 1_534_167_754_000
 
+_MADE_ONCE = 16_384
+"""How many options are kept, which every environment lists alike and years of settlements ask for again."""
 _OPTION_GRID = TickGrid(Decimal("0.0001"), Decimal("0.005"), Decimal("0.0005"))
 _OPTION_LOT = {"BTC": Decimal("0.1"), "ETH": Decimal(1)}
 _FUTURE_SIZE = {"BTC": Decimal(10), "ETH": Decimal(1)}
@@ -45,6 +48,7 @@ _SPOT: dict[str, tuple[Decimal, Decimal]] = {  # tick, contract size
 }
 
 
+@lru_cache(maxsize=_MADE_ONCE)
 def option(coin: str, expiry_ms: int, strike: float, is_call: bool, created_ms: int) -> Instrument:
     """Make an inverse option."""
     lot = _OPTION_LOT[coin]
@@ -66,6 +70,7 @@ def option(coin: str, expiry_ms: int, strike: float, is_call: bool, created_ms: 
     )
 
 
+@lru_cache(maxsize=_MADE_ONCE)
 def linear_option(coin: str, expiry_ms: int, strike: float, is_call: bool, created_ms: int) -> Instrument:
     """Make an option that is paid and settled in USDC."""
     tick, size = _LINEAR_OPTION[coin]
