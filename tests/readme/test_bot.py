@@ -1,7 +1,6 @@
 """The example bot, run through what it is an example for. Whatever happens, the venue gets one order."""
 
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from tests.readme.generated import BOT
 from tests.support.command import ENDS_S, Cerberod
 from tests.support.daemon import Daemon
 from tests.support.simulator import LIVE, TESTNET, SimulatorProcess
+from tests.support.vps import free_port
 
 MAINNET_TOKEN = "Tk7-readme-mainnet-zR4yB8nH2sLdQe6w"
 TOOK = re.compile(r"the venue took the order; its label there is \w+\n")
@@ -52,9 +52,7 @@ class Buyer:
 @pytest.fixture
 def daemon(start_daemon: StartDaemon, simulator: SimulatorProcess) -> Daemon:
     """A daemon on a simulator that outlives it, on a port that stays the same over a restart."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = str(free.getsockname()[1])
-    return start_daemon("serve", PORT=port, MAINNET_TOKEN=MAINNET_TOKEN, **simulator.settings)
+    return start_daemon("serve", PORT=str(free_port()), MAINNET_TOKEN=MAINNET_TOKEN, **simulator.settings)
 
 
 @pytest.fixture

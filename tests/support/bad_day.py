@@ -9,7 +9,7 @@ import orjson
 
 from tests.support.simulator import TESTNET, SimulatorProcess
 
-_ANSWERS_S = 30
+_ANSWERS_S = 60
 
 
 class Orders(dict[str, dict[str, Any]]):
