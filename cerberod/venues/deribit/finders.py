@@ -181,17 +181,19 @@ EDITABLE = (
     "asked_price",
     "trigger_price",
     "trigger_offset",
-    "display_amount",
+    "asked_display",
     "post_only",
     "reduce_only",
     "mmp",
 )
 """What an edit can change in an order, under the order's own names."""
+_REQUESTED = {"asked_price": "price", "asked_display": "display_amount"}
+"""How a request names what an order keeps under another name."""
 
 
 def changeable(order: Order) -> dict[str, Any]:
     """Return what an edit can change, as the journal keeps it and as the request names it."""
-    values = {"price" if name == "asked_price" else name: getattr(order, name) for name in EDITABLE}
+    values = {_REQUESTED.get(name, name): getattr(order, name) for name in EDITABLE}
     return {name: plain(value) if isinstance(value, Decimal) else value for name, value in values.items()}
 
 

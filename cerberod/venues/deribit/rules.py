@@ -125,6 +125,8 @@ def wrong_display(display: Decimal, amount: Decimal, instrument: Instrument) -> 
             rule=f"at least {_ICEBERG_FACTOR} times the smallest order and 1/{_ICEBERG_FACTOR} of the amount",
             nearest=plain(tidy(least)) if least <= amount and not least % amount_step(instrument) else None,
         )
+    elif display > amount:
+        yield Reason(field="display_amount", rule="at most the amount", nearest=plain(tidy(amount)))
     else:
         yield from wrong_amount("display_amount", display, instrument)
 

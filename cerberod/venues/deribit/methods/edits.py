@@ -145,8 +145,9 @@ def _objections(params: EditOrder, order: Order, instrument: Instrument) -> list
         reasons.append(Reason(field="post_only", rule="left out for an order without a price in the book's unit"))
     if params.mmp and order.order_type != "limit":
         reasons.append(Reason(field="mmp", rule="for limit orders only"))
-    if params.display_amount is not None:
-        reasons += rules.wrong_display(params.display_amount, params.amount or order.amount, instrument)
+    display = _changed(params.display_amount, order.asked_display)
+    if display is not None and (params.display_amount is not None or params.amount is not None):
+        reasons += rules.wrong_display(display, params.amount or order.amount, instrument)
     return reasons
 
 
@@ -165,7 +166,7 @@ def _edit_request(params: EditOrder, order: Order, valid_until_ms: int) -> Reque
             reduce_only=_changed(params.reduce_only, order.reduce_only),
             trigger_price=_changed(params.trigger_price, order.trigger_price),
             trigger_offset=_changed(params.trigger_offset, order.trigger_offset),
-            display_amount=_changed(params.display_amount, order.display_amount),
+            display_amount=_changed(params.display_amount, order.asked_display),
             advanced=order.advanced,
             mmp=_changed(params.mmp, order.mmp or None),
             valid_until=valid_until_ms,

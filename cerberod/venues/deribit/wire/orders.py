@@ -79,7 +79,10 @@ class Order(Result):
     implv: Quantity | None = Field(
         description="Its volatility in percent a year when `advanced` is `implv`; else null."
     )
-    display_amount: Quantity | None = Field(description="Visible size of an iceberg; null otherwise.")
+    display_amount: Quantity | None = Field(description="Visible size of an iceberg as it stands; null otherwise.")
+    refresh_amount: Quantity | None = Field(
+        default=None, description="Visible size of an iceberg as asked for, to which it is filled up; null otherwise."
+    )
     cancel_reason: str | None = Field(description="Why it was cancelled, in Deribit's word; null otherwise.")
     mmp: bool = Field(description="Counts for market maker protection.")
     linked_order_ids: list[str] = Field(description="Orders that wait for it to fill; empty when there are none.")
@@ -97,6 +100,11 @@ class Order(Result):
                 return self.implv
             case _:
                 return self.price
+
+    @property
+    def asked_display(self) -> Decimal | None:
+        """The visible size as it was asked for: what stands of it shrinks with every fill."""
+        return self.display_amount if self.refresh_amount is None else self.refresh_amount
 
 
 def order(row: Fields) -> Order:
@@ -130,6 +138,7 @@ def order(row: Fields) -> Order:
         usd=row.decimal_or_none("usd"),
         implv=row.decimal_or_none("implv"),
         display_amount=_display(row),
+        refresh_amount=row.decimal_or_none("refresh_amount"),
         cancel_reason=row.text_or_none("cancel_reason"),
         mmp=row.flag("mmp", False),
         linked_order_ids=row.texts("oto_order_ids"),

@@ -273,6 +273,25 @@ async def test_an_edit_in_volatility_is_compared_in_volatility() -> None:
         assert ending.outcome is Outcome.CONFIRMED
 
 
+@pytest.mark.parametrize(
+    ("price", "until_ms", "outcome"), [(60001.0, FUTURE_MS, Outcome.CONFIRMED), (60000.5, PAST_MS, Outcome.REJECTED)]
+)
+async def test_an_edit_of_an_iceberg_is_compared_by_what_it_was_asked_to_show(
+    price: float, until_ms: int, outcome: Outcome
+) -> None:
+    """Fills eat what is visible of it, whether the edit has landed or not."""
+    iceberg = ORDER | {"amount": 30.0, "display_amount": 10.0, "refresh_amount": 10.0}
+    was = changeable(one_order(iceberg | {"amount": 10.0}))
+    landed = {"price": price, "amount": 30.0 if price == 60001.0 else 10.0}
+    later = iceberg | landed | {"display_amount": 4.0, "filled_amount": 6.0}
+    async with asking(private__get_order_state=later) as (_, services):
+        wanted = edited(until_ms, was)
+        wanted.wire["params"]["display_amount"] = "10"
+        ending = await find_edited(services, wanted)
+        assert ending is not None
+        assert ending.outcome is outcome
+
+
 @pytest.mark.parametrize("answer", [Error(10004)])
 async def test_an_order_the_venue_forgot_proves_nothing(answer: object) -> None:
     async with asking(private__get_order_state=answer) as (_, services):

@@ -571,6 +571,22 @@ async def test_only_an_open_order_is_edited(state: str) -> None:
         ]
 
 
+ICEBERG = {"amount": 2500.0, "filled_amount": 700.0, "average_price": 60000.5, "refresh_amount": 1000.0}
+ICEBERG |= {"display_amount": 300.0, "post_only": False}
+
+
+async def test_an_edit_leaves_an_iceberg_that_is_partly_filled_as_visible_as_it_was_asked_for() -> None:
+    """Deribit tells what still stands of the visible part; repeated, that would shrink it or be refused."""
+    edited = {"order": ORDER | ICEBERG | {"price": 60001.0}, "trades": []}
+    async with calling(private__get_order_state=ORDER | ICEBERG, private__edit=edited) as (venue, call):
+        plan = await edit_order(call, params_of(EditOrder, **EDIT, price="60001"))
+        ending = await _send(plan)
+        assert [asked["display_amount"] for asked in venue.asked("private/edit")] == [1000]
+        assert plan.wire["before"]["display_amount"] == "1000"
+        told = ending.detail["order"]
+        assert (told["display_amount"], told["refresh_amount"]) == ("300", "1000")
+
+
 async def test_an_order_nobody_knows_is_not_edited() -> None:
     async with calling(private__get_order_state=Error(10004)) as (_, call):
         plan = await edit_order(call, params_of(EditOrder, **EDIT, price="60001"))
@@ -588,6 +604,9 @@ async def test_an_order_nobody_knows_is_not_edited() -> None:
         ({"price": "0"}, {}, ("price", None)),
         ({"mmp": True}, {"order_type": "stop_limit"}, ("mmp", None)),
         ({"post_only": True}, {"advanced": "implv", "implv": 55.5}, ("post_only", None)),
+        ({"display_amount": "3000"}, {"amount": 2500.0, "refresh_amount": 1000.0}, ("display_amount", "2500")),
+        ({"amount": "1000"}, {"amount": 2500.0, "refresh_amount": 1500.0}, ("display_amount", "1000")),
+        ({"amount": "200000"}, {"amount": 2500.0, "refresh_amount": 1000.0}, ("display_amount", "2000")),
         (
             {"trigger_price": "60500"},
             {"order_type": "stop_market", "direction": "sell", "trigger": "mark_price", "trigger_price": 59000.0},
