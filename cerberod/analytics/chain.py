@@ -143,7 +143,7 @@ def make_chain(
         volume=chain.volume,
     )
     if not np.all((expiries > as_of_ms) & (expiries < _LATEST_MS)):
-        raise AnalyticsRefused("expiry_ms", "must be later than as_of_ms")
+        raise AnalyticsRefused("expiry_ms", "must be later than the chain's own time")
     order = np.lexsort((chain.is_call, strikes, expiries))
     same = (
         (np.diff(expiries[order]) == 0)

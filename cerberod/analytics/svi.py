@@ -54,7 +54,8 @@ class ButterflyCheck:
     """Whether the density that a slice implies is nowhere negative.
 
     `least_g` is the smallest value of Durrleman's function g on the range checked, at log-moneyness `at`; `wings_free`
-    tells whether both wings obey Lee's bound, so that g stays non-negative beyond it and calls go to zero.
+    tells whether both wings stay below Lee's bound, so that g stays non-negative beyond it and calls go to zero: with
+    a wing as steep as the bound a call far out of the money is still worth half the forward.
     """
 
     free: bool
@@ -130,7 +131,7 @@ def check_butterfly(svi: Svi, low: float = -2.0, high: float = 2.0) -> Butterfly
     The least g is searched on 2001 levels and again between the neighbours of the least.
     """
     at, least = _least(lambda k: durrleman(svi, k), low, high)
-    wings = svi.b * (1.0 + abs(svi.rho)) <= _STEEPEST
+    wings = svi.b * (1.0 + abs(svi.rho)) < _STEEPEST
     return ButterflyCheck(wings and least >= -_ROUNDING, least, at, wings, low, high)
 
 

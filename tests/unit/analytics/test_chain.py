@@ -53,7 +53,7 @@ def test_signs(dealers: DealerSign, call: float, put: float) -> None:
         ("strike", {"strike": []}, "at least 1"),
         ("strike", {"strike": [1.0, -1.0, 1.0]}, "greater than 0"),
         ("strike", {"is_call": [True, True, True]}, "twice"),
-        ("expiry_ms", {"as_of_ms": YEAR_MS // 2}, "later than as_of_ms"),
+        ("expiry_ms", {"as_of_ms": YEAR_MS // 2}, "later than the chain's own time"),
         ("expiry_ms", {"expiry_ms": [1, 2]}, "as long as strike"),
         ("expiry_ms", {"expiry_ms": ["a", "b", "c"]}, "whole numbers"),
         ("expiry_ms", {"expiry_ms": [10**30] * 3}, "whole numbers"),

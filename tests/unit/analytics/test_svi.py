@@ -57,8 +57,22 @@ def test_a_butterfly_found_costs_less_than_nothing() -> None:
 def test_too_steep_a_wing_is_told() -> None:
     assert not check_butterfly(make_svi(0.1, 1.5, 0.5, 0.0, 0.1)).wings_free
     tame = check_butterfly(TAME)
+    assert tame.wings_free
     assert tame.free
     assert tame.least_g > 0.0
+
+
+@pytest.mark.parametrize(("steepness", "worth", "wings_free"), [(2.0, 0.5, False), (1.9, 0.0, True)])
+def test_a_wing_at_lees_bound_is_too_steep(steepness: float, worth: float, wings_free: bool) -> None:
+    """Calls must go to zero as strikes rise. With w = 2 k they end at half the forward: N(d1) is 1/2 there."""
+    svi = make_svi(0.0, steepness, 0.0, 0.0, 0.1)
+    k = 20_000.0
+    root = math.sqrt(float(total_variance(svi, k)))
+    d1, d2 = -k / root + root / 2.0, -k / root - root / 2.0
+    # e^k N(d2) by Mills' ratio: the exponents cancel to -d1^2 / 2, which is all that fits a float.
+    call = 0.5 * math.erfc(-d1 / math.sqrt(2.0)) - math.exp(-d1 * d1 / 2.0) / (-d2 * math.sqrt(2.0 * math.pi))
+    assert call == pytest.approx(worth, abs=0.01)
+    assert check_butterfly(svi).wings_free is wings_free
 
 
 def test_calendar_arbitrage() -> None:
