@@ -179,7 +179,7 @@ async def find_edited(services: Services, entry: Entry) -> Ending | None:
 EDITABLE = (
     "amount",
     "asked_price",
-    "trigger_price",
+    "asked_trigger_price",
     "trigger_offset",
     "asked_display",
     "post_only",
@@ -187,7 +187,7 @@ EDITABLE = (
     "mmp",
 )
 """What an edit can change in an order, under the order's own names."""
-_REQUESTED = {"asked_price": "price", "asked_display": "display_amount"}
+_REQUESTED = {"asked_price": "price", "asked_trigger_price": "trigger_price", "asked_display": "display_amount"}
 """How a request names what an order keeps under another name."""
 
 

@@ -135,8 +135,9 @@ def _objections(params: EditOrder, order: Order, instrument: Instrument) -> list
         elif params.price <= 0:
             reasons.append(Reason(field="price", rule="above zero"))
     if params.trigger_price is not None:
-        if order.trigger_price is None:
-            reasons.append(Reason(field="trigger_price", rule="left out for an order without a trigger price"))
+        if order.asked_trigger_price is None:
+            rule = "left out for an order without a trigger price of its own"
+            reasons.append(Reason(field="trigger_price", rule=rule))
         else:
             reasons += rules.off_trigger_grid(params.trigger_price, instrument, order.trigger or "")
     if params.trigger_offset is not None and order.trigger_offset is None:
@@ -164,7 +165,7 @@ def _edit_request(params: EditOrder, order: Order, valid_until_ms: int) -> Reque
             post_only=post_only if rests or post_only else None,
             reject_post_only=post_only and params.reject_post_only is not False if rests or post_only else None,
             reduce_only=_changed(params.reduce_only, order.reduce_only),
-            trigger_price=_changed(params.trigger_price, order.trigger_price),
+            trigger_price=_changed(params.trigger_price, order.asked_trigger_price),
             trigger_offset=_changed(params.trigger_offset, order.trigger_offset),
             display_amount=_changed(params.display_amount, order.asked_display),
             advanced=order.advanced,

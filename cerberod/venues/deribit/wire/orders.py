@@ -102,6 +102,11 @@ class Order(Result):
                 return self.price
 
     @property
+    def asked_trigger_price(self) -> Decimal | None:
+        """The trigger price if it was asked for: that of a trailing stop follows the market."""
+        return self.trigger_price if self.trigger_offset is None else None
+
+    @property
     def asked_display(self) -> Decimal | None:
         """The visible size as it was asked for: what stands of it shrinks with every fill."""
         return self.display_amount if self.refresh_amount is None else self.refresh_amount

@@ -292,6 +292,23 @@ async def test_an_edit_of_an_iceberg_is_compared_by_what_it_was_asked_to_show(
         assert ending.outcome is outcome
 
 
+@pytest.mark.parametrize(
+    ("offset", "until_ms", "outcome"), [(800.0, FUTURE_MS, Outcome.CONFIRMED), (1000.0, PAST_MS, Outcome.REJECTED)]
+)
+async def test_an_edit_of_a_trailing_stop_is_compared_without_the_trigger_that_follows_the_market(
+    offset: float, until_ms: int, outcome: Outcome
+) -> None:
+    trailing = {"order_type": "trailing_stop", "price": "market_price", "trigger": "mark_price"}
+    before = ORDER | trailing | {"order_state": "untriggered", "trigger_price": 59000.0, "trigger_offset": 1000.0}
+    later = before | {"trigger_price": 59333.0, "trigger_offset": offset}
+    params = {"order_id": ORDER["order_id"], "amount": "10", "trigger_offset": "800", "valid_until": until_ms}
+    wire = {"method": "private/edit", "params": params, "before": changeable(one_order(before))}
+    async with asking(private__get_order_state=later) as (_, services):
+        ending = await find_edited(services, entry(wire=wire))
+        assert ending is not None
+        assert ending.outcome is outcome
+
+
 @pytest.mark.parametrize("answer", [Error(10004)])
 async def test_an_order_the_venue_forgot_proves_nothing(answer: object) -> None:
     async with asking(private__get_order_state=answer) as (_, services):

@@ -587,6 +587,26 @@ async def test_an_edit_leaves_an_iceberg_that_is_partly_filled_as_visible_as_it_
         assert (told["display_amount"], told["refresh_amount"]) == ("300", "1000")
 
 
+TRAILING: dict[str, Any] = {
+    "order_type": "trailing_stop",
+    "order_state": "untriggered",
+    "direction": "sell",
+    "price": "market_price",
+}
+TRAILING |= {"trigger": "mark_price", "trigger_price": 59000.0, "trigger_offset": 1000.0, "post_only": False}
+
+
+async def test_an_edit_of_a_trailing_stop_leaves_its_trigger_to_the_market() -> None:
+    edited = {"order": ORDER | TRAILING | {"trigger_offset": 800.0}, "trades": []}
+    async with calling(private__get_order_state=ORDER | TRAILING, private__edit=edited) as (venue, call):
+        plan = await edit_order(call, params_of(EditOrder, **EDIT, trigger_offset="800"))
+        await _send(plan)
+        (asked,) = venue.asked("private/edit")
+        assert asked["trigger_offset"] == 800
+        assert "trigger_price" not in asked
+        assert plan.wire["before"]["trigger_price"] is None
+
+
 async def test_an_order_nobody_knows_is_not_edited() -> None:
     async with calling(private__get_order_state=Error(10004)) as (_, call):
         plan = await edit_order(call, params_of(EditOrder, **EDIT, price="60001"))
@@ -604,6 +624,7 @@ async def test_an_order_nobody_knows_is_not_edited() -> None:
         ({"price": "0"}, {}, ("price", None)),
         ({"mmp": True}, {"order_type": "stop_limit"}, ("mmp", None)),
         ({"post_only": True}, {"advanced": "implv", "implv": 55.5}, ("post_only", None)),
+        ({"trigger_price": "59500"}, TRAILING, ("trigger_price", None)),
         ({"display_amount": "3000"}, {"amount": 2500.0, "refresh_amount": 1000.0}, ("display_amount", "2500")),
         ({"amount": "1000"}, {"amount": 2500.0, "refresh_amount": 1500.0}, ("display_amount", "1000")),
         ({"amount": "200000"}, {"amount": 2500.0, "refresh_amount": 1000.0}, ("display_amount", "2000")),
