@@ -419,6 +419,8 @@ class Dispatcher:
 
 _LONGEST_NAME = 64
 """Characters. Comparing takes time by the square of them."""
+_ALIKE = 0.75
+"""How much two names must have in common, of 1, for one to be taken for the other."""
 
 
 def validate(model: type[Params], params: bytes) -> Params:
@@ -452,4 +454,4 @@ def problems(error: ValidationError, model: type[Params]) -> list[dict[str, str]
 
 def _nearest(name: str, known: Collection[str]) -> str | None:
     """Return the name that was meant, if one is alike; what is longer than any name is not compared at all."""
-    return next(iter(get_close_matches(name, known, 1)), None) if len(name) <= _LONGEST_NAME else None
+    return next(iter(get_close_matches(name, known, 1, _ALIKE)), None) if len(name) <= _LONGEST_NAME else None
