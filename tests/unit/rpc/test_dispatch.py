@@ -255,7 +255,13 @@ def test_problems_name_fields_and_never_values(params: dict[str, Any], fields: l
 
 @pytest.mark.parametrize(
     ("name", "nearest"),
-    [("subtrahnd", "subtrahend"), ("Minuend", "minuend"), ("colour", None), ("subtraction", None), ("subtrahend" * 50, None)],
+    [
+        ("subtrahnd", "subtrahend"),
+        ("Minuend", "minuend"),
+        ("colour", None),
+        ("subtraction", None),
+        ("subtrahend" * 50, None),
+    ],
 )
 def test_a_parameter_that_is_misspelt_is_told_the_one_that_was_meant(name: str, nearest: str | None) -> None:
     with pytest.raises(InvalidParams) as caught:
