@@ -14,9 +14,6 @@ from cerberod.analytics.arrays import FloatArray
 from cerberod.analytics.bars import whole
 from cerberod.errors import AnalyticsRefused
 
-COLLINEAR = 100.0 * 2.0**-26
-"""A regression that leaves a smaller part of the variance than this tells nothing about what is left."""
-
 
 class LagCriterion(StrEnum):
     """How to choose the number of lags: Akaike's criterion or Schwarz's, on the sample that the longest lag leaves.

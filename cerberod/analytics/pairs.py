@@ -19,13 +19,15 @@ from numpy.typing import ArrayLike, NDArray
 from cerberod.analytics import arrays, dickey_fuller, mackinnon
 from cerberod.analytics.arrays import BoolArray, FloatArray, IntArray, Masked
 from cerberod.analytics.bars import number
-from cerberod.analytics.dickey_fuller import COLLINEAR, LagCriterion
+from cerberod.analytics.dickey_fuller import LagCriterion
 from cerberod.analytics.mackinnon import Trend
 from cerberod.analytics.samples import moving, spread, standardised
 from cerberod.errors import AnalyticsRefused
 
 LEAST_POINTS = 20
 MOST_SERIES = 500
+_COLLINEAR = 100.0 * 2.0**-26
+"""A spread with a smaller part of the variance than this is left to a single test, which sees it point by point."""
 _ALIKE = 1e-4
 """Below this part of its terms a spread's products lose digits that the comparison with a single test would show."""
 _NO_NOISE = 1e-13
@@ -37,7 +39,8 @@ _BLOCK = 4_000_000
 class PairReason(IntEnum):
     """Why a pair has no test.
 
-    - `COLLINEAR`: one series is a straight line of the other, to 1.5e-6 of its variance; the spread is rounding.
+    - `COLLINEAR`: one series is a straight line of the other, to 1.5e-6 of its variance: products of the levels, of
+      which all pairs are tested at once, hold too few digits of the spread. `cointegration.engle_granger` tests it.
     - `NO_NOISE`: the spread follows from its own past exactly.
     """
 
@@ -204,7 +207,7 @@ def _way(levels: FloatArray, y: IntArray, x: IntArray) -> _Way:
     still = own[x] <= _ALIKE**5
     slope = np.where(still, 0.0, products[y, x] / np.where(still, 1.0, own[x]))
     unexplained = own[y] - slope * products[y, x]
-    return _Way(y, x, slope, unexplained, np.asarray((unexplained <= COLLINEAR) | still, dtype=np.bool_))
+    return _Way(y, x, slope, unexplained, np.asarray((unexplained <= _COLLINEAR) | still, dtype=np.bool_))
 
 
 def _shared_lag(levels: FloatArray, ways: Sequence[_Way], criterion: LagCriterion, longest: int) -> int:
