@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import Field
 
-from cerberod.errors import BadVenueData, InvalidParams, RpcError
+from cerberod.errors import BadVenueData, DeadlinePassed, InvalidParams, RpcError
 from cerberod.rpc.call import Call
 from cerberod.trading.orders import Ending, Outcome, Reason
 from cerberod.trading.parts import find_parts
@@ -192,8 +192,8 @@ async def place_batch_order(call: Call, params: PlaceBatchOrder) -> Plan[PlaceBa
 async def amend_batch_order(call: Call, params: AmendBatchOrder) -> Plan[AmendBatchOutcome]:
     """Change several open orders in one request, and tell what came of each.
 
-    Every order is read and checked first as by `bybit.amend_order`; one that is denied denies them all, and nothing is
-    sent. Each has its own outcome in `orders`, also by its own intent in `orders.get_outcome`.
+    Every order is read and checked first as by `bybit.amend_order`; one that is denied or named twice denies them all,
+    and nothing is sent. Each has its own outcome in `orders`, also by its own intent in `orders.get_outcome`.
     """
     category = params.category
     intents = _intents(params, params.request)
@@ -205,6 +205,8 @@ async def amend_batch_order(call: Call, params: AmendBatchOrder) -> Plan[AmendBa
     changes = [each for each in found if isinstance(each, Amendment)]
     if len(changes) < len(found):
         return denied(account, *_numbered([[] if isinstance(each, Amendment) else each for each in found]))
+    if reasons := _changed_twice(params.request, changes):
+        return denied(account, *reasons)
     if reasons := await clock_reasons(bybit):
         return denied(account, *reasons)
     until_ms = valid_until(bybit)
@@ -282,6 +284,15 @@ def _intents(params: PlaceBatchOrder | AmendBatchOrder | CancelBatchOrder, order
     return intents
 
 
+def _changed_twice(request: Sequence[BatchedAmendment], changes: Sequence[Amendment]) -> tuple[Reason, ...]:
+    """Refuse to change one order twice at once: how it then stands tells of one of the changes only."""
+    ids = [change.order.order_id for change in changes]
+    fields = ["order_link_id" if terms.order_id is None else "order_id" for terms in request]
+    rule = "an order that no other item of the request changes"
+    twice = [number for number, order_id in enumerate(ids) if order_id in ids[:number]]
+    return tuple(in_batch(number, Reason(field=fields[number], rule=rule)) for number in twice)
+
+
 def _as_alone(model: type[WriteParams], category: str, order: Batched) -> dict[str, Any]:
     """Return the params with which the method for one order would have been called."""
     alone = order.model_dump(exclude={"intent"}) | {"category": category}
@@ -302,11 +313,12 @@ def _numbered(found: Sequence[Sequence[Reason]]) -> list[Reason]:
     return [in_batch(number, reason) for number, reasons in enumerate(found) for reason in reasons]
 
 
-NOT_SENT = Ending(
-    Outcome.REJECTED,
-    reasons=(Reason(field="venue", rule="not sent: the request before it, of the same batch, had failed"),),
-)
-"""What became of orders whose turn never came."""
+def _never_sent(failure: RpcError, *, sent: bool) -> Ending:
+    """Tell of orders whose turn never came, because of what failed, which may have been their own wait."""
+    late = isinstance(failure, DeadlinePassed) and not sent
+    why = "no time was left to wait for the rate limit" if late else "the request before it, of the same batch, failed"
+    return Ending(Outcome.REJECTED, reasons=(Reason(field="venue", rule=f"not sent: {why}"),))
+
 
 Answered = tuple[int, Answer]
 """The code of one order, and the answer it stood in."""
@@ -374,7 +386,7 @@ async def _sent(
                     raise
                 if watched.marked:
                     found += [failed(failure)] * len(piece)
-                found += [NOT_SENT] * (len(orders) - len(found))
+                found += [_never_sent(failure, sent=watched.marked)] * (len(orders) - len(found))
     return found
 
 
