@@ -136,7 +136,12 @@ async def _room(client: Client, method: str) -> None:
 
 async def _place_batch(client: Client) -> Asked:
     await _room(client, "order/create-batch")
-    orders = [_bare(resting()) for _ in range(3)]
+    return batch_of(3)
+
+
+def batch_of(number: int) -> Asked:
+    """Return so many orders in one write."""
+    orders = [_bare(resting()) for _ in range(number)]
     done = [_at(order["price"]) for order in orders]
     return _batch("bybit.place_batch_order", "/v5/order/create-batch", orders, done)
 

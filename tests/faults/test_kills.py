@@ -19,6 +19,7 @@ import pytest
 
 from tests.faults.asked import Asked, venue_of
 from tests.faults.recipes import RECIPES
+from tests.faults.recipes_bybit import batch_of
 from tests.faults.test_matrix import CONFIRMED, REJECTED, Desk, final_outcome, note, require_one_story
 from tests.support.client import ANSWER_S, Client, connected, raw_connection
 from tests.support.failpoints import Point
@@ -31,6 +32,8 @@ FREE = {Point.TORN_REQUEST, Point.BEFORE_JOURNAL}
 TORN = {Point.TORN_REQUEST, Point.TORN_OUTCOME}
 OF_A_PART = (Point.BEFORE_AUDIT, Point.TORN_OUTCOME, Point.BEFORE_OUTCOME, Point.AFTER_OUTCOME)
 """What each part of a write passes by itself: the outcomes of the parts are recorded before that of the whole."""
+A_SECOND = 10
+"""How many orders of a batch Bybit takes in one second."""
 FEWEST = 3
 """How many writes a run of the suite takes to each point at least."""
 
@@ -205,6 +208,31 @@ async def require_known(desk: Mortal, client: Client, asked: Asked, expected: st
     final = await final_outcome(client, asked)
     assert final["outcome"] == expected, final
     require_one_story(desk, asked, final["client_order_id"], final)
+
+
+@pytest.mark.promise("P1", "P2", "P3", "P4")
+async def test_a_batch_cut_off_between_its_requests_is_known_order_by_order(living: Mortal) -> None:
+    """More orders than a second takes leave in several requests: those of the first are there, the rest never came."""
+    desk = living
+    desk.at = "bybit"
+    async with connected(desk.daemon, bot_tag=BOT) as client:
+        await desk.working(client)
+    asked = batch_of(A_SECOND + 2)
+    asked.asked_before = desk.venue.count(asked.wire)
+    desk.trap.arm(Point.BEFORE_SEND, asked.intent, times=2)
+    await ask_and_die(desk.daemon, asked.method, asked.params, BOT)
+    desk.trap.disarm()
+    placed = [part(desk.venue.orders()) for part in asked.parts.values()]
+    assert placed == [True] * A_SECOND + [False] * 2
+    let_time_pass(desk.daemon.state_dir)
+    await desk.back(Kill("bybit.place_batch_order", Point.BEFORE_SEND))
+    async with connected(desk.daemon, bot_tag=BOT) as client:
+        await desk.working(client)
+        await require_known(desk, client, asked, CONFIRMED)
+        again = await client.call(asked.method, asked.params)
+        assert (again["confirmed_count"], again["rejected_count"], again["repeated"]) == (A_SECOND, 2, True)
+    assert desk.received(asked) == 1
+    desk.require_journaled()
 
 
 @pytest.mark.promise("P3", "P8")
