@@ -13,9 +13,14 @@ from cerberod.ids import Environment
 from cerberod.rpc.call import Call, Principal, Services
 from cerberod.trading.orders import Ending, Outcome
 from cerberod.trading.writes import Sent
-from cerberod.venues.bybit import following
+from cerberod.venues.bybit import following, line
 from cerberod.venues.bybit.client import Bybit
-from cerberod.venues.bybit.methods.batches import PlaceBatchOrder, place_batch_order
+from cerberod.venues.bybit.methods.batches import (
+    CancelBatchOrder,
+    PlaceBatchOrder,
+    cancel_batch_order,
+    place_batch_order,
+)
 from cerberod.venues.bybit.methods.cancels import CancelOrder, cancel_order
 from cerberod.venues.bybit.methods.orders import PlaceOrder, place_order, placing
 from cerberod.venues.bybit.methods.positions import SetLeverage, set_leverage
@@ -354,6 +359,33 @@ async def test_orders_that_are_too_many_all_the_same_are_rejected_and_never_sent
     ending, sizes = await in_pieces(12, acknowledging(*[0] * 7, *[10006] * 3))
     assert sizes == [10, 2]
     assert outcomes(ending) == ["confirmed"] * 7 + ["rejected"] * 3 + ["confirmed"] * 2
+
+
+async def test_cancels_for_which_no_time_is_left_are_told_as_never_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are not refused for it beforehand: some are better than none."""
+    monkeypatch.setattr(line, "LEFT_TO_ANSWER_S", 60.0)
+    async with trading() as (venue, bybit):
+        path = "/v5/order/cancel-batch"
+
+        def answer(asked: Asked) -> Any:
+            bybit.pacing.line(path, "linear").refused(3600.0)
+            ids = [order["orderId"] for order in orjson.loads(asked.payload)["request"]]
+            beside = {"retExtInfo": {"list": [{"code": 0, "msg": "OK"} for _ in ids]}}
+            return Told({"list": [{"orderId": each, "orderLinkId": ""} for each in ids]}, beside=beside)
+
+        venue.scripts[path] = answer
+        named = [{"symbol": "BTCUSDT", "order_id": f"o{number}"} for number in range(12)]
+        given = {"category": "linear", "request": named, "intent": "c"}
+        plan = await call(bybit, cancel_batch_order, CancelBatchOrder.model_validate(given, strict=False))
+        ending: Ending | None = None
+        with anyio.move_on_after(63.0):
+            ending = await plan.send(Sent())
+        assert len(venue.asked(path)) == 1
+    assert ending is not None, "it ends while it can still say so"
+    assert [each.outcome.value for each in ending.parts[10:]] == ["rejected"] * 2
+    assert {reason.rule for each in ending.parts[10:] for reason in each.reasons} == {
+        "not sent: no time was left to wait for the rate limit"
+    }
 
 
 async def test_a_batch_without_time_for_all_its_orders_is_not_sent() -> None:
