@@ -177,7 +177,7 @@ async def test_a_step_that_fails_leaves_nothing_half_done(
 ) -> None:
     """An error names the step and the intent stays free; a refusal is a reason; no order has left, ever."""
     keys = simulator.keys_of("TESTNET")
-    daemon = start_daemon("serve", module="tests.support.giving_up", **UNHURRIED, **keys)
+    daemon = start_daemon("serve", module="tests.support.impatient", **UNHURRIED, **keys)
     daemon.announce("connection down")
     async with connected(daemon) as bot:
         for number, (name, rule) in enumerate(VERBS.items()):
