@@ -136,7 +136,7 @@ def fit(
     horizon = whole("horizon", horizon, 1, 10_000)
     per_year = number("periods_per_year", periods_per_year, 0.1, 1e9)
     if not np.all(np.abs(r) <= 50.0):
-        raise AnalyticsRefused("returns", "must be log returns as fractions, none beyond 50")
+        raise AnalyticsRefused("returns", "must not move by more than a factor of e^50 in one bar")
     unit = float(r.std())
     if unit <= max(1e-14, 1e-12 * float(np.abs(r).max())):
         raise AnalyticsRefused("returns", "must vary: there is no volatility to fit")

@@ -247,7 +247,7 @@ def _moves(returns: ArrayLike, least: int) -> FloatArray:
     """Return checked log returns; a price does not change by more than a factor of e^50 in one bar."""
     r = arrays.series("returns", arrays.finite("returns", returns), least=least)
     if not np.all(np.abs(r) <= 50.0):
-        raise AnalyticsRefused("returns", "must be log returns as fractions, none beyond 50")
+        raise AnalyticsRefused("returns", "must not move by more than a factor of e^50 in one bar")
     return r
 
 

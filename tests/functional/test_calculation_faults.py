@@ -113,6 +113,15 @@ async def test_a_premium_in_coin_is_a_loss_without_limit_in_quote_currency(share
     assert linear["at_expiry"]["max_loss_quote"]["value"] == -2.0
 
 
+async def test_a_price_that_leaps_is_refused_in_words_of_prices(shared_daemon: Daemon) -> None:
+    """The fit works on log returns, but its callers gave closes."""
+    async with connected(shared_daemon) as client:
+        with pytest.raises(Refused) as refused:
+            await client.call("common.garch11_forecast", {"close": [1.0, 1e30] * 60})
+    [problem] = refused.value.data["problems"]
+    assert problem == {"field": "close", "rule": "must not move by more than a factor of e^50 in one bar"}
+
+
 async def test_collinear_series_and_too_few_losses(shared_daemon: Daemon) -> None:
     """`faults.md` 86, where one series alone shows nothing wrong."""
     line = [100.0 + 2.0 * each for each in WAVE]
