@@ -5,6 +5,9 @@ different factorisations; scales a million apart are as far as statsmodels' pseu
 probabilities, which are one published polynomial; critical values are equal.
 """
 
+from typing import Any
+
+import mpmath as mp
 import numpy as np
 import pytest
 from statsmodels.regression.linear_model import OLS
@@ -137,3 +140,27 @@ def test_johansen(series: FloatArray, lags: int, constant: bool) -> None:
     np.testing.assert_array_equal(got.largest_critical, theirs.max_eig_stat_crit_vals)
     vectors = theirs.evec.T * np.sign(theirs.evec[:1].T)
     np.testing.assert_allclose(got.weights, vectors, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("apart", [1e-3, 1e-5, 1e-7])
+def test_johansen_of_a_coin_and_its_perpetual(apart: float) -> None:
+    """Against the definition at fifty digits: statsmodels inverts moment matrices, which takes its digits away here."""
+    source = np.random.default_rng(43)
+    spot = 80_000.0 + 900.0 * source.normal(size=80).cumsum()
+    perpetual = spot * (1.0 + apart * source.normal(size=80))
+    with mp.workdps(50):
+        levels = mp.matrix(np.column_stack([spot, perpetual]).tolist())
+        changes = levels[1:, :] - levels[:-1, :]
+        before = mp.ones(78, 3)
+        before[:, :2] = changes[:-1, :]
+
+        def beside(x: Any) -> Any:
+            return x - before * ((before.T * before) ** -1 * (before.T * x))
+
+        now, past = beside(changes[1:, :]), beside(levels[1:-1, :])
+        cross = past.T * now
+        product = (past.T * past) ** -1 * cross * (now.T * now) ** -1 * cross.T
+        expected = sorted((float(mp.re(each)) for each in mp.eig(product, left=False, right=False)), reverse=True)
+    got = johansen([spot, perpetual], 1)
+    np.testing.assert_allclose(got.eigenvalues, expected, rtol=max(1e-10, 1e-14 / apart))
+    np.testing.assert_allclose(got.largest, -78.0 * np.log1p(-np.array(expected)), rtol=max(1e-10, 1e-14 / apart))
