@@ -290,13 +290,7 @@ def in_turn(*answers: Any) -> Any:
 
 
 async def in_pieces(size: int, *answers: Any, **more: Any) -> tuple[Ending, list[int]]:
-    """Send a batch, and follow its orders as long as it takes; return how it ended, and the size of each request."""
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(following, "FOLLOWED_S", 60.0)
-        return await _in_pieces(size, *answers, **more)
-
-
-async def _in_pieces(size: int, *answers: Any, **more: Any) -> tuple[Ending, list[int]]:
+    """Send a batch; return how it ended, and how many orders were in each request."""
     async with trading(**{BATCH: in_turn(*answers), **more}) as (venue, bybit):
         plan = await call(bybit, place_batch_order, batched(size))
         ending = await raised_or_returned(plan.send)
@@ -317,8 +311,7 @@ async def test_a_batch_over_the_rate_limit_leaves_in_several_requests() -> None:
     assert outcomes(ending) == ["confirmed"] * 20
 
 
-async def test_a_batch_within_the_limit_of_this_account_is_one_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(following, "FOLLOWED_S", 60.0)
+async def test_a_batch_within_the_limit_of_this_account_is_one_request() -> None:
     async with trading(**{BATCH: in_turn({"X-Bapi-Limit": "20"})}) as (venue, bybit):
         for size in (1, 19):
             plan = await call(bybit, place_batch_order, batched(size))
@@ -361,6 +354,7 @@ async def test_orders_that_are_too_many_all_the_same_are_rejected_and_never_sent
     assert outcomes(ending) == ["confirmed"] * 7 + ["rejected"] * 3 + ["confirmed"] * 2
 
 
+@pytest.mark.usefixtures("given_up_soon")
 async def test_cancels_for_which_no_time_is_left_are_told_as_never_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     """They are not refused for it beforehand: some are better than none."""
     monkeypatch.setattr(line, "LEFT_TO_ANSWER_S", 60.0)
