@@ -266,7 +266,9 @@ class Limits(Group):
         rules.whole(0, 60_000), 1_000, "Milliseconds a slowed call waits at most; longer, and it is told busy."
     )
     cost_bots: int = _setting(rules.whole(16, 1_000_000), 4_096, "Bots whose debt is remembered after they disconnect.")
-    writes_per_account: int = _setting(rules.whole(1, 256), 4, "Writes under way for one venue account; as many batches beside them.")
+    writes_per_account: int = _setting(
+        rules.whole(1, 256), 4, "Writes under way for one venue account; as many batches beside them."
+    )
     outbox_messages: int = _setting(rules.whole(1, 65_536), 256, "Messages waiting for one slow reader.")
     outbox_bytes: int = _setting(rules.whole(4096, 64 * MIB), MIB, "Bytes waiting for one slow reader.")
     read_deadline_s: float = _setting(rules.seconds(0.1, 120), 10.0, "Seconds for a read.")
