@@ -15,7 +15,7 @@ RESTING = {**PERPETUAL, "side": "buy", "qty": "0.01", "price": "58000"}
 
 @pytest.fixture
 async def bot(start_daemon: StartDaemon) -> AsyncIterator[Client]:
-    daemon = start_daemon()
+    daemon = start_daemon("serve", "--sim", module="tests.support.giving_up")  # which follows an order for long
     async with connected(daemon) as client:
         yield client
 

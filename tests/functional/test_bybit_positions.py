@@ -17,7 +17,7 @@ LONG = {**PERPETUAL, "side": "buy", "qty": "0.5", "type": "market"}
 
 @pytest.fixture
 async def bot(start_daemon: StartDaemon) -> AsyncIterator[Client]:
-    daemon = start_daemon()
+    daemon = start_daemon("serve", "--sim", module="tests.support.giving_up")  # which follows an order for long
     async with connected(daemon) as client:
         yield client
 
@@ -96,9 +96,10 @@ async def test_stops_of_a_position_are_set_kept_and_removed(bot: Client) -> None
     ((field, nearest),) = await denied(bot, "bybit.set_trading_stop", {**PERPETUAL, "take_profit": "100"})
     assert field == "take_profit"
     assert nearest is not None
-    first = await bot.call("bybit.set_trading_stop", {**stops, "take_profit": nearest})
+    stops["take_profit"] = f"{float(nearest) * 1.01:.0f}"  # the market moves
+    first = await bot.call("bybit.set_trading_stop", stops)
     assert (first["outcome"], first["changed"]) == ("confirmed", True)
-    again = await bot.call("bybit.set_trading_stop", {**stops, "take_profit": nearest})
+    again = await bot.call("bybit.set_trading_stop", stops)
     assert (again["outcome"], again["changed"]) == ("confirmed", False)
     gone = await bot.call("bybit.set_trading_stop", {**PERPETUAL, "take_profit": "0", "stop_loss": "0"})
     assert (gone["outcome"], gone["changed"]) == ("confirmed", True)

@@ -19,6 +19,7 @@ from cerberod import __version__
 from tests.functional.conftest import StartDaemon
 from tests.support.client import Client, connected
 from tests.support.daemon import TOKEN, Daemon
+from tests.support.readiness import all_is_well, none_timed_out, readiness
 from tests.support.simulator import SimulatorProcess
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
@@ -30,7 +31,7 @@ Labels = tuple[tuple[str, str], ...]
 def asked(daemon: Daemon, path: str, method: str = "GET", **headers: str) -> Iterator[HTTPResponse | HTTPError]:
     """Ask, and yield the answer whatever its status."""
     try:
-        answer = urlopen(Request(daemon.http_url + path, method=method, headers=headers), timeout=30)
+        answer = urlopen(Request(daemon.http_url + path, method=method, headers=headers), timeout=60)
     except HTTPError as error:
         answer = error
     with answer:
@@ -55,7 +56,7 @@ def test_health_tells_that_it_is_alive_and_what_it_is(start_daemon: StartDaemon)
 
 
 def test_readiness_names_every_client_in_use(shared_daemon: Daemon) -> None:
-    status, told = get(shared_daemon, "/health/ready")
+    status, told = readiness(shared_daemon, all_is_well)
     assert (status, told["status"], told["phase"]) == (200, "ready", "ready")
     assert sorted(client["exchange"] for client in told["clients"]) == ["bybit", "deribit"]
     for client in told["clients"]:
@@ -74,13 +75,13 @@ def test_a_venue_that_is_gone_is_told_and_fails_readiness_only_when_asked_to(
         strict = start_daemon("serve", READY_FAILS_ON_DEGRADED="true", **keys)
         for daemon in (lenient, strict):
             daemon.wait_logged(message="connected", venue="deribit")
-            assert get(daemon, "/health/ready")[0] == 200
+            assert readiness(daemon, all_is_well)[0] == 200
             daemon.announce("connection down")
     finally:
         simulator.kill()
     for daemon, expected in ((lenient, 200), (strict, 503)):
         daemon.wait_logged(message="connection down")
-        status, told = get(daemon, "/health/ready")
+        status, told = readiness(daemon, none_timed_out)
         assert (status, told["status"], told["phase"]) == (expected, "degraded", "ready")
         assert len(told["clients"]) == 2
         for client in told["clients"]:
