@@ -107,7 +107,7 @@ async def test_a_stop_that_was_set_on_a_position_ends_it_when_the_market_falls(
         ((field, nearest),) = await denied(bot, "deribit.set_stop_loss", **PERPETUAL, trigger_price=tick(price * 1.01))
         assert field == "trigger_price"
         assert nearest is not None
-        assert price - 2 < float(nearest) < price
+        assert abs(float(nearest) / price - 1) < 0.005  # the mark moves meanwhile
         stop = await done(bot, "deribit.set_stop_loss", **PERPETUAL, trigger_price=tick(price * 0.95))
         order = stop["order"]
         assert (order["direction"], order["amount"], order["reduce_only"], order["order_state"]) == (
@@ -227,7 +227,7 @@ async def test_what_an_order_may_be_besides(start_daemon: StartDaemon, simulator
         ((field, nearest),) = await denied(bot, "deribit.place_order", **waiting, trigger_price=tick(index * 0.9))
         assert field == "trigger_price"
         assert nearest is not None
-        assert 0 < float(nearest) / index - 1 < 0.05
+        assert -0.005 < float(nearest) / index - 1 < 0.05  # the index moves meanwhile
         await done(bot, "deribit.place_order", **waiting, trigger_price=tick(index * 1.1))
         assert await denied(bot, "deribit.place_order", **{**RESTING, "advanced": "usd"}) == [("advanced", None)]
         protected = await done(bot, "deribit.place_order", **RESTING, mmp=True)
