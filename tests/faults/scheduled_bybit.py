@@ -29,7 +29,7 @@ AFTER_ALL = (10000, 10016, 110072, 170141)
 STATUSES = (400, 404, 429, 502, 503)
 WISHES = (
     *("place",) * 4,
-    *("place_batch", "place_batch", "trigger", "spot", "close", "leverage", "protection"),
+    *("place_batch", "place_batch", "trigger", "spot", "close", "stop", "leverage", "mode", "protection"),
     *("amend", "amend_batch", "cancel", "cancel_batch", "cancel_all"),
 )
 PERPETUAL = {"category": "linear", "symbol": "BTCUSDT"}
@@ -112,6 +112,10 @@ class BybitSide:
                 # Each at a contract of its own: of two that are lost at once nobody could tell which was carried out.
                 symbol = {"category": "linear", "symbol": f"SIM{number:03}USDT"}
                 return "bybit.set_leverage", {**symbol, "buy_leverage": "3"}
+            case "mode":
+                return "bybit.switch_position_mode", {"symbol": f"SIM{number:03}USDT", "mode": 3}
+            case "stop":
+                return "bybit.set_trading_stop", {**PERPETUAL, "stop_loss": f"{1000 + number}"}
             case "protection" if not self._protected:
                 self._protected = True
                 return "bybit.set_disconnect_protection", {"time_window": 33, "product": "SPOT"}
@@ -149,6 +153,12 @@ class BybitSide:
             case "bybit.set_leverage":
                 wanted = write.params["symbol"]
                 return sum(item.get("symbol") == wanted for item in self._items("/v5/position/set-leverage"))
+            case "bybit.switch_position_mode":
+                wanted = write.params["symbol"]
+                return sum(item.get("symbol") == wanted for item in self._items("/v5/position/switch-mode"))
+            case "bybit.set_trading_stop":
+                wanted = write.params["stop_loss"]
+                return sum(item.get("stopLoss") == wanted for item in self._items("/v5/position/trading-stop"))
             case _:
                 return 0
 
@@ -193,7 +203,9 @@ class BybitSide:
             case "bybit.set_leverage":
                 settings = self._venue.exchange.told()["settings"]
                 return bool(settings["leverage"].get(asked["symbol"]) == asked["buy_leverage"])
+            case "bybit.switch_position_mode":
+                return asked["symbol"] in self._venue.exchange.account.hedged
             case "bybit.set_disconnect_protection":
                 return bool(self._venue.exchange.told()["settings"]["disconnect_s"].get("SPOT") == asked["time_window"])
             case _:
-                return None  # everything was cancelled in the end
+                return None  # everything was cancelled in the end, and a position's stop is that of the last who set it
