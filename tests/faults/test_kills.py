@@ -18,9 +18,9 @@ import orjson
 import pytest
 
 from tests.faults.asked import Asked, venue_of
+from tests.faults.desk import CONFIRMED, REJECTED, Desk, final_outcome, note, require_one_story
 from tests.faults.recipes import RECIPES
 from tests.faults.recipes_bybit import batch_of
-from tests.faults.test_matrix import CONFIRMED, REJECTED, Desk, final_outcome, note, require_one_story
 from tests.support.client import ANSWER_S, Client, connected, raw_connection
 from tests.support.failpoints import Point
 from tests.support.killed import Trap, ask_and_die, buried, let_time_pass, require_whole_audit, rows_of
