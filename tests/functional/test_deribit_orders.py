@@ -257,7 +257,7 @@ async def test_a_trigger_order_whose_answer_was_lost_is_found_fired_or_not(
         simulator.fault(verb=verb, environment=TESTNET, method="private/sell", times=1)
         lost = {**PERPETUAL, "side": "sell", "amount": "100", "type": "stop_market", "trigger": "mark_price"}
         params = {**lost, "trigger_price": tick(price * 0.95), "intent": "lost"}
-        told = await lose(bot, daemon, simulator, "private/sell", "deribit.place_order", params)
+        told = await lose(bot, daemon, simulator, ["private/sell"], "deribit.place_order", params)
         assert told["outcome"] == "unknown"
         if fires:
             simulator.move("BTC", 0.9)

@@ -40,7 +40,7 @@ async def test_pages_that_go_wrong_leave_no_part(
     params: dict[str, Any],
     rows: str,
 ) -> None:
-    daemon = start_daemon("serve", module="tests.support.impatient", **UNHURRIED, **simulator.keys_of("TESTNET"))
+    daemon = start_daemon("serve", module="tests.support.giving_up", **UNHURRIED, **simulator.keys_of("TESTNET"))
     daemon.announce("connection down")
     async with connected(daemon) as bot:
         whole = await bot.call(f"deribit.{method}", params)

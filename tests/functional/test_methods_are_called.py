@@ -231,7 +231,7 @@ async def lose_an_order(bot: Client, daemon: Daemon, simulator: SimulatorProcess
     """Place an order whose answer is lost at a venue that cannot tell afterwards."""
     simulator.fault(verb="drop_answer", environment=TESTNET, method="private/buy")
     simulator.fault(verb="error", code=11094, environment=TESTNET, method="private/get_*")
-    told = await lose(bot, daemon, simulator, "private/buy", "deribit.place_order", {**ORDER, "intent": "lost"})
+    told = await lose(bot, daemon, simulator, ["private/buy"], "deribit.place_order", {**ORDER, "intent": "lost"})
     assert told["outcome"] == "unknown"
 
 

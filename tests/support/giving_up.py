@@ -3,7 +3,8 @@
 SIGUSR1, which the daemon ignores, ends the time of every request that a venue has not answered yet, and of nothing
 else; what follows is what follows a deadline. So a test whose venue stays silent says itself when the time is over,
 and the deadlines can be so long that nothing that is only slow ever meets them. For the same reason an order is
-followed for long, and reads are given long when the daemon stops, unless it is told to hurry.
+followed for long, and reads are given long when the daemon stops, unless it is told to hurry. A lost connection is
+replaced at once.
 """
 
 import signal
@@ -16,9 +17,11 @@ import anyio
 from cerberod import daemon
 from cerberod.cli import main
 from cerberod.stopping import Stop
+from cerberod.venues.backoff import Backoff
 from cerberod.venues.bybit import following
 from cerberod.venues.bybit.client import Bybit
 from cerberod.venues.deribit.client import Deribit
+from cerberod.venues.deribit.link import Link
 
 GIVE_UP = signal.SIGUSR1
 _waiting: set[anyio.CancelScope] = set()
@@ -55,7 +58,22 @@ def give_up_when_told() -> None:
     Stop._take = wrapped  # type: ignore[method-assign]  # the real method, which hears one signal more
 
 
+def hurry_reconnects(longest_s: float = 0.2) -> None:
+    """Let a lost connection be replaced at once, also where the venue asked us to stay away."""
+    made, held = Link.__init__, Link.hold
+
+    def wrapped(self: Link, **given: Any) -> None:
+        made(self, **given | {"backoff": Backoff(lambda: 0.0, first_s=0.02, cap_s=longest_s)})
+
+    def wrapped_hold(self: Link, seconds: float) -> None:
+        held(self, min(seconds, longest_s))
+
+    Link.__init__ = wrapped  # type: ignore[method-assign]  # the real object, with a shorter pause
+    Link.hold = wrapped_hold  # type: ignore[method-assign]  # the real method, told a shorter time
+
+
 if __name__ == "__main__":
+    hurry_reconnects()
     give_up_when_told()
     daemon.READS_GRACE_S = 60.0
     sys.exit(main())

@@ -7,38 +7,21 @@ mass cancel.
 """
 
 import sys
-from typing import Any
 
 from cerberod.cli import main
 from cerberod.trading import resolving
-from cerberod.venues.backoff import Backoff
 from cerberod.venues.bybit.methods import cancels as bybit_cancels
 from cerberod.venues.deribit import client
-from cerberod.venues.deribit.link import Link
 from cerberod.venues.deribit.methods import cancels as deribit_cancels
-from tests.support.giving_up import give_up_when_told
+from tests.support.giving_up import give_up_when_told, hurry_reconnects
 
 LONGEST_S = 0.2
 PATIENCE_SHARE = 0.01
 LOOK_BEFORE_S = 30.0
 
 
-def hurry_reconnects() -> None:
-    """Let a lost connection be replaced at once, also where the venue asked us to stay away."""
-    made, held = Link.__init__, Link.hold
-
-    def wrapped(self: Link, **given: Any) -> None:
-        made(self, **given | {"backoff": Backoff(lambda: 0.0, first_s=0.02, cap_s=LONGEST_S)})
-
-    def wrapped_hold(self: Link, seconds: float) -> None:
-        held(self, min(seconds, LONGEST_S))
-
-    Link.__init__ = wrapped  # type: ignore[method-assign]  # the real object, with a shorter pause
-    Link.hold = wrapped_hold  # type: ignore[method-assign]  # the real method, told a shorter time
-
-
 if __name__ == "__main__":
-    hurry_reconnects()
+    hurry_reconnects(LONGEST_S)
     give_up_when_told()
     client._PATIENCE_SHARE = PATIENCE_SHARE
     deribit_cancels._LOOK_BEFORE_S = bybit_cancels._LOOK_BEFORE_S = LOOK_BEFORE_S

@@ -1,6 +1,6 @@
 """A call whose answer the venue keeps to itself: it ends when the venue has read the request, and not by the clock."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import anyio
@@ -12,17 +12,27 @@ from tests.support.simulator import TESTNET, SimulatorProcess
 
 
 async def lose(
-    bot: Client, daemon: Daemon, simulator: SimulatorProcess, wire: str, method: str, params: Mapping[str, Any]
+    bot: Client,
+    daemon: Daemon,
+    simulator: SimulatorProcess,
+    wires: Sequence[str],
+    method: str,
+    params: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Call what is sent as `wire`, let the daemon give up once the venue has read it, and return the result."""
-    reply = await ask_and_lose(bot, daemon, simulator, wire, method, params)
+    """Call what is sent as one of `wires`, let the daemon give up once the venue has read it, and return the result."""
+    reply = await ask_and_lose(bot, daemon, simulator, wires, method, params)
     assert "result" in reply, reply
     result: dict[str, Any] = reply["result"]
     return result
 
 
 async def ask_and_lose(
-    bot: Client, daemon: Daemon, simulator: SimulatorProcess, wire: str, method: str, params: Mapping[str, Any]
+    bot: Client,
+    daemon: Daemon,
+    simulator: SimulatorProcess,
+    wires: Sequence[str],
+    method: str,
+    params: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Do the same and return the whole reply. Where the daemon asks again, it is to give that up as well."""
     replies: list[dict[str, Any]] = []
@@ -31,7 +41,8 @@ async def ask_and_lose(
         replies.append(await bot.ask(method, params))
 
     def received() -> int:
-        return simulator.received(TESTNET).get(wire, 0)
+        counts = simulator.received(TESTNET)
+        return sum(counts.get(wire, 0) for wire in wires)
 
     given_up = await anyio.to_thread.run_sync(received)
     async with anyio.create_task_group() as group:
