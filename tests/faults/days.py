@@ -41,12 +41,16 @@ class Day:
     """What is told of an order that is placed alone, where that is something else."""
     unread: bool = False
     """The venue reads nothing, though something was written to it; a write that asks first is an error."""
+    sought: bool = False
+    """The venue says that the order is there already, and it is not: it is looked for until one gives up."""
 
 
 LOSING = {"refuse", "status", "cut_before", "cut_after", "half_answer", "garbage", "silence", "rate_limit"}
 """Verbs after which the connection is gone."""
 UNANSWERED = {"drop_answer", "answer_late", "silence"}
 """Verbs after which no answer comes."""
+LOOKING = "/v5/order/realtime"
+"""How Bybit is asked what became of an order."""
 PLACING = frozenset({"bybit.place_order", "bybit.close_position"})
 
 
@@ -68,6 +72,13 @@ async def every_write(desk: Desk, venue: str, day: Day) -> None:
             await suffer(desk, client, day, asked)
 
 
+def _last_straw(day: Day, asked: Asked) -> str | None:
+    """Return the request after which there is no point in waiting on; None where an answer comes."""
+    if day.sought:
+        return LOOKING
+    return asked.wire if day.rule["verb"] in UNANSWERED else None
+
+
 async def suffer(desk: Desk, client: Client, day: Day, asked: Asked) -> None:
     """Send one write on a bad day, then let the day pass, and hold all that is said of it against the venue."""
     venue, is_cancel = desk.venue, RECIPES[asked.method].is_cancel
@@ -81,7 +92,7 @@ async def suffer(desk: Desk, client: Client, day: Day, asked: Asked) -> None:
             venue.drop()
             await desk.has_lost(client, losses)
         losses = await desk.losses(client)
-        reply = await desk.ask(client, asked, answered=day.rule["verb"] not in UNANSWERED)
+        reply = await desk.ask(client, asked, give_up_after=_last_straw(day, asked))
         told = reply_of(reply)
         label = reply.get("result", {}).get("client_order_id")
         assert told == expected or (day.unread and told == ERROR), reply

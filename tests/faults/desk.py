@@ -131,9 +131,9 @@ class Desk:
         """Return how often the venue has read this very write: no other like it is sent meanwhile."""
         return self.venue.count(asked.wire) - asked.asked_before
 
-    async def ask(self, client: Client, asked: Asked, *, answered: bool) -> dict[str, Any]:
-        """Ask for a write; one that is never answered is given up once the venue has read it."""
-        if answered:
+    async def ask(self, client: Client, asked: Asked, *, give_up_after: str | None) -> dict[str, Any]:
+        """Ask for a write; give up once the venue has read it and, where it comes, a request of the name given."""
+        if give_up_after is None:
             return await client.ask(asked.method, asked.params)
         replies: list[dict[str, Any]] = []
 
@@ -143,6 +143,10 @@ class Desk:
         async with anyio.create_task_group() as group:
             group.start_soon(ask)
             await self.has_received(asked)
+            if give_up_after != asked.wire:
+                count, looks = self.venue.count, self.venue.count(give_up_after)
+                while not replies and count(give_up_after) == looks:  # noqa: ASYNC110 - in another process
+                    await anyio.sleep(0.01)
             self.daemon.give_up()
         return replies[0]
 

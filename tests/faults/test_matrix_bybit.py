@@ -29,7 +29,7 @@ DAYS: dict[str, Day] = {
     "10016_internal_error": error(10016, UNKNOWN),
     "10016_after_all": error(10016, UNKNOWN, effect=True),
     "10014_duplicate_request": error(10014, UNKNOWN),
-    "110072_that_is_not_there": error(110072, UNKNOWN),
+    "110072_that_is_not_there": Day({"verb": "error", "code": 110072, "effect": False}, UNKNOWN, False, sought=True),
     "110072_the_first_landed": Day({"verb": "error", "code": 110072, "effect": True}, UNKNOWN, True, placed=CONFIRMED),
     "170141_the_first_landed": Day({"verb": "error", "code": 170141, "effect": True}, UNKNOWN, True, placed=CONFIRMED),
     "unlisted_code": error(999_999, UNKNOWN),

@@ -1,9 +1,9 @@
 """`python -m tests.support.giving_up serve …`: the whole daemon, which gives up waiting for a venue when it is told to.
 
-SIGUSR1, which the daemon ignores, ends the time of every request that a venue has not answered yet, and of nothing
-else; what follows is what follows a deadline. So a test whose venue stays silent says itself when the time is over,
-and the deadlines can be so long that nothing that is only slow ever meets them. For the same reason an order is
-followed for long, and reads are given long when the daemon stops, unless it is told to hurry. A lost connection is
+SIGUSR1, which the daemon ignores, ends the time of every request that a venue has not answered yet and of every order
+that is followed, and of nothing else; what comes then is what comes after a deadline. So a test whose venue stays
+silent says itself when the time is over, and the deadlines can be so long that nothing that is only slow ever meets
+them. For the same reason reads are given long when the daemon stops, unless it is told to hurry. A lost connection is
 replaced at once.
 """
 
@@ -11,6 +11,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
+from weakref import WeakSet
 
 import anyio
 
@@ -25,6 +26,7 @@ from cerberod.venues.deribit.link import Link
 
 GIVE_UP = signal.SIGUSR1
 _waiting: set[anyio.CancelScope] = set()
+_following: WeakSet[anyio.CancelScope] = WeakSet()
 
 
 def _until_told(within: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
@@ -40,19 +42,29 @@ def _until_told(within: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitabl
     return wrapped
 
 
+def _followed_until_told(patience: Callable[[], anyio.CancelScope]) -> Callable[[], anyio.CancelScope]:
+    def wrapped() -> anyio.CancelScope:
+        scope = patience()
+        _following.add(scope)
+        return scope
+
+    return wrapped
+
+
 def give_up_when_told() -> None:
     """Let the signal be the end of every deadline that runs at a venue."""
     for client in (Deribit, Bybit):
         # The real method, with one end more.
         client._within = _until_told(client._within)  # type: ignore[assignment,method-assign]  # of two clients
-    following.FOLLOWED_S = 20.0
+    following.FOLLOWED_S = 60.0
+    following._patience = _followed_until_told(following._patience)
     take = Stop._take
 
     def wrapped(self: Stop, number: signal.Signals) -> None:
         if number is not GIVE_UP:
             take(self, number)
             return
-        for scope in list(_waiting):
+        for scope in [*_waiting, *_following]:
             scope.cancel()
 
     Stop._take = wrapped  # type: ignore[method-assign]  # the real method, which hears one signal more

@@ -120,10 +120,9 @@ async def follow(look_once: Callable[[], Awaitable[T]], enough: Callable[[T], bo
 
     A venue that does not answer, or refuses to, changes nothing of what was sent: it is asked again.
     """
-    give_up_at = min(anyio.current_time() + FOLLOWED_S, anyio.current_effective_deadline() - _LEFT_TO_ANSWER_S)
     pause_s = _FIRST_PAUSE_S
     seen: T | None = None
-    with anyio.CancelScope(deadline=give_up_at):
+    with _patience():
         while True:
             try:
                 seen = await look_once()
@@ -155,3 +154,8 @@ async def at_once(pieces: Iterable[Callable[[], Awaitable[T]]]) -> list[T]:
     if failed:
         raise failed[0]
     return [found[number] for number in sorted(found)]
+
+
+def _patience() -> anyio.CancelScope:
+    deadline = min(anyio.current_time() + FOLLOWED_S, anyio.current_effective_deadline() - _LEFT_TO_ANSWER_S)
+    return anyio.CancelScope(deadline=deadline)
