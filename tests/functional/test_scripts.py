@@ -213,7 +213,8 @@ def test_tracked_files_name_no_registry_and_no_place_of_one_machine() -> None:
     # Put together here, so that this file does not name them either.
     hosts = [name + ".org" for name in ("pypi", "pythonhosted", "npmjs")]
     folders = ["/" + name + "/" for name in ("home", "root", "work", "Users")]
-    forbidden = re.compile("|".join(map(re.escape, [*hosts, *folders])))
+    # Followed by an asterisk it is a pattern of all such places.
+    forbidden = re.compile("|".join([*map(re.escape, hosts), *(folder + r"(?!\*)" for folder in folders)]))
     found = []
     for name in filter(None, listed.split("\0")):
         path = ROOT / name

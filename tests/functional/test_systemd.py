@@ -192,7 +192,7 @@ def test_what_it_cannot_do_is_one_line(machine: Machine) -> None:
     for words, environment, says in (
         (["--force"], {"DESTDIR": str(machine.root)}, "the only option is --dry-run"),
         ([], {"PATH_TO_ID": "1"}, "this needs root"),
-        (["--dry-run"], {"BASH_FUNC_pwd%%": "() { echo /home/me/cerberod; }"}, "the unit sees no home directory"),
+        (["--dry-run"], {"BASH_FUNC_pwd%%": "() { echo /run/user/1000/cerberod; }"}, "the unit sees no home directory"),
         (["--dry-run"], {"CREDENTIALS": "/etc/my secrets"}, "a unit file cannot name this place: /etc/my secrets"),
     ):
         tools = machine.clone.parent / "nobody"
