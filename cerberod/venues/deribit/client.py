@@ -53,7 +53,6 @@ logger = logging.getLogger("cerberod.venues.deribit")
 
 _RETRIES = 2
 _FIRST_RETRY_S = 0.1
-"""From here on the difference between our clock and the venue's is told; orders are stamped in the venue's anyway."""
 _PROBE_SHARE = 0.9
 """Part of the time given to a probe that the venue has, so that whoever waits for it hears what the matter is."""
 _PATIENCE_SHARE = 0.2
