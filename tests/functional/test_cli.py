@@ -208,9 +208,8 @@ def test_serve_prints_a_token_and_a_line_that_works(cerberod: Cerberod, start_da
     printed = daemon.stdout.data.decode()
     assert f"wscat -c {daemon.url} -H 'Authorization: Bearer {daemon.token}' -H 'X-Bot-Tag: me'" in printed
     line = next(line for line in printed.splitlines() if line.endswith("cerberod call session.whoami"))
-    bare = {name: text for name, text in cerberod.settings.items() if name != "PATH"}
     pasted = subprocess.run(
-        ["/bin/sh", "-c", line], cwd=daemon.folder / "work", env=bare, capture_output=True, text=True
+        ["/bin/sh", "-c", line], cwd=daemon.folder / "work", env=cerberod.settings, capture_output=True, text=True
     )
     assert (pasted.returncode, pasted.stderr) == (0, ""), line
     assert "testnet" in pasted.stdout

@@ -101,7 +101,7 @@ async def test_a_day_of_trades_is_read_once_however_it_is_cut(bot: Client) -> No
 
 
 async def test_the_latest_trades_of_a_currency(bot: Client) -> None:
-    told = await bot.call("deribit.get_last_trades", {"currency": "BTC", "kind": "option", "count": 30, "end": END})
+    told = await bot.call("deribit.get_last_trades", {"currency": "BTC", "kind": "option", "count": 30})
     assert told["count"] == 30
     assert told["next_start"] is None
     assert all(trade["instrument_name"].startswith("BTC-") for trade in told["trades"])
