@@ -123,11 +123,6 @@ class Mortal(Desk):
 
 
 @pytest.fixture(scope="module")
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mortal]:
     """One state directory for all kills. In the end the command itself starts on what they have left."""
     desk = Mortal(tmp_path_factory.mktemp("kills"))

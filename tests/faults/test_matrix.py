@@ -4,7 +4,6 @@ Read from the registry: a write that is declared is in here the same day. The ot
 line have files of their own, so that all of them run side by side.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from cerberod.app import methods
 from cerberod.rpc.registry import Effect
 from tests.faults.asked import method_of
 from tests.faults.days import Day, error, every_write, recipes_of
-from tests.faults.desk import CONFIRMED, ERROR, REJECTED, UNKNOWN, Desk, opened
+from tests.faults.desk import CONFIRMED, ERROR, REJECTED, UNKNOWN, Desk
 from tests.faults.recipes import RECIPES
 from tests.support.client import connected
 
@@ -42,17 +41,6 @@ DAYS: dict[str, Day] = {
     "13028_after_all": error(13028, UNKNOWN, effect=True),
     "unlisted_code": error(19999, UNKNOWN),
 }
-
-
-@pytest.fixture(scope="module")
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    with opened(tmp_path_factory.mktemp("matrix")) as desk:
-        yield desk
 
 
 @pytest.mark.promise("P1", "P2", "P3", "P4")

@@ -1,11 +1,9 @@
 """Every write of Bybit, a venue of requests and answers, on every kind of bad day at the venue."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.faults.days import Day, error, every_write
-from tests.faults.desk import CONFIRMED, REJECTED, UNKNOWN, Desk, opened
+from tests.faults.desk import CONFIRMED, REJECTED, UNKNOWN, Desk
 
 DAYS: dict[str, Day] = {
     "answer_twice": Day({"verb": "answer_twice"}, CONFIRMED, True),
@@ -35,17 +33,6 @@ DAYS: dict[str, Day] = {
     "unlisted_code": error(999_999, UNKNOWN),
 }
 """Days at a venue of requests and answers. One that refuses to be connected to has been written to by then."""
-
-
-@pytest.fixture(scope="module")
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    with opened(tmp_path_factory.mktemp("matrix")) as desk:
-        yield desk
 
 
 @pytest.mark.promise("P1", "P2", "P3", "P4")

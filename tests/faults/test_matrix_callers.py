@@ -1,6 +1,6 @@
 """Every write while something goes wrong at the caller's end of the line."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from tests.faults.asked import Asked, venue_of
-from tests.faults.desk import CONFIRMED, Desk, final_outcome, note, opened, require_one_story
+from tests.faults.desk import CONFIRMED, Desk, final_outcome, note, require_one_story
 from tests.faults.recipes import RECIPES
 from tests.support.client import ANSWER_S, check_reply, connected
 from tests.support.link import Harm, linked
@@ -33,17 +33,6 @@ TROUBLES = {
     for back in (False, True)
     for harm in Harm
 }
-
-
-@pytest.fixture(scope="module")
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    with opened(tmp_path_factory.mktemp("matrix")) as desk:
-        yield desk
 
 
 @asynccontextmanager
