@@ -227,10 +227,12 @@ async def test_bad_numbers_are_refused_by_field_and_rule(shared_daemon: Daemon, 
 
 
 async def running(client: Client) -> None:
-    """Return once a heavy call is in progress."""
+    """Return once a heavy call is in the hands of the worker."""
     status = await client.call("admin.get_status")
     while all(each["method"] != HEAVY[0] for each in status["running"]):
         status = await client.call("admin.get_status")
+    for _ in range(20):  # each is a turn of the loop, of which a call needs a few to be handed over
+        await client.call("session.ping")
 
 
 def worker_of(daemon: Daemon) -> int | None:
