@@ -13,6 +13,7 @@ import anyio
 
 from cerberod.errors import UpstreamError
 from cerberod.venues.bybit.client import Bybit
+from cerberod.venues.bybit.line import LEFT_TO_ANSWER_S
 from cerberod.venues.bybit.wire import orders as wire
 from cerberod.venues.bybit.wire.orders import Order
 from cerberod.venues.bybit.wire.reading import Fields
@@ -23,8 +24,6 @@ T = TypeVar("T")
 
 FOLLOWED_S = 3.0
 """How long a call waits at most for what its request has come to."""
-_LEFT_TO_ANSWER_S = 0.1
-"""How long before its deadline a call stops to look, so that it can still say what is known."""
 _FIRST_PAUSE_S = 0.01
 _LONGEST_PAUSE_S = 0.25
 _PAGE = 50
@@ -157,5 +156,5 @@ async def at_once(pieces: Iterable[Callable[[], Awaitable[T]]]) -> list[T]:
 
 
 def _patience() -> anyio.CancelScope:
-    deadline = min(anyio.current_time() + FOLLOWED_S, anyio.current_effective_deadline() - _LEFT_TO_ANSWER_S)
+    deadline = min(anyio.current_time() + FOLLOWED_S, anyio.current_effective_deadline() - LEFT_TO_ANSWER_S)
     return anyio.CancelScope(deadline=deadline)

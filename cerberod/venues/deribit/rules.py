@@ -100,10 +100,8 @@ def beyond_its_legs(field: str, price: Decimal, legs: Sequence[tuple[Instrument,
     elif price < 0 and not sold:
         yield Reason(field=field, rule="zero or more where every leg is bought: above zero is what you pay")
     elif not -sold <= price <= bought:
-        rule = (
-            f"in {coin}, from {plain(-sold)} to {plain(bought)}: no call is worth more than 1 and no put more than 10"
-        )
-        yield Reason(field=field, rule=rule)
+        why = f"no call is worth more than {plain(_MOST_OF_A_CALL)} and no put more than {plain(_MOST_OF_A_PUT)}"
+        yield Reason(field=field, rule=f"in {coin}, from {plain(-sold)} to {plain(bought)}: {why}")
 
 
 def wrong_amount(field: str, amount: Decimal, instrument: Instrument) -> Iterator[Reason]:
