@@ -82,6 +82,14 @@ def begin(records: Records, intent: str) -> None:
     records.commit([Item((event(intent=intent),), Begin.of(entry(intent)))])
 
 
+def begin_five(records: Records) -> list[tuple[str, str]]:
+    """Begin five writes one after the other, and return what `require_all` is to look for."""
+    answered = [("request", f"i-{number}") for number in range(5)]
+    for _, intent in answered:
+        begin(records, intent)
+    return answered
+
+
 def conclude(records: Records, intent: str) -> None:
     happened = event(EventKind.OUTCOME, intent=intent, outcome="confirmed")
     change = Conclude.of(entry(intent).key, "confirmed", {}, "2026-08-22T03:50:46.000Z")
@@ -139,10 +147,8 @@ def test_a_second_cut_during_the_start_after_the_first_loses_nothing(tmp_path: P
     seeded, clock = random.Random(seed), ManualClock()
     folder, first, second = (tmp_path / name for name in ("folder", "first", "second"))
     folder.mkdir()
-    answered = [("request", f"i-{number}") for number in range(5)]
     with closing(started(folder, clock)) as records:
-        for _, intent in answered:
-            begin(records, intent)
+        answered = begin_five(records)
         disk.copy(folder, first, seeded)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Records, "adopt_files", lambda records: disk.copy(first, second, seeded))
@@ -154,10 +160,8 @@ def test_a_second_cut_during_the_start_after_the_first_loses_nothing(tmp_path: P
 def test_a_full_disk_stops_the_start_and_loses_nothing(tmp_path: Path, disk: Disk) -> None:
     clock, folder, copy = ManualClock(), tmp_path / "folder", tmp_path / "copy"
     folder.mkdir()
-    answered = [("request", f"i-{number}") for number in range(5)]
     with closing(started(folder, clock)) as records:
-        for _, intent in answered:
-            begin(records, intent)
+        answered = begin_five(records)
         disk.copy(folder, copy, random.Random(1))
     log = copy / "audit.jsonl"
     log.write_bytes(lines_of(log)[0])
@@ -178,10 +182,8 @@ def test_a_full_disk_stops_the_start_and_loses_nothing(tmp_path: Path, disk: Dis
 def test_what_a_kill_left_unsynced_is_synced_by_the_start_that_forgets_the_lines(tmp_path: Path, disk: Disk) -> None:
     clock, folder, copy = ManualClock(), tmp_path / "folder", tmp_path / "copy"
     folder.mkdir()
-    answered = [("request", f"i-{number}") for number in range(5)]
     killed = started(folder, clock)
-    for _, intent in answered:
-        begin(killed, intent)
+    answered = begin_five(killed)
     assert killed.log is not None
     killed.log.close()
     killed.journal.close()
@@ -198,10 +200,8 @@ def test_a_log_moved_after_the_cut_is_put_back_all_the_same(tmp_path: Path, disk
     """The operator sets another file before the next start: an empty one, or the old one under another name."""
     clock, folder, copy = ManualClock(), tmp_path / "folder", tmp_path / "copy"
     folder.mkdir()
-    answered = [("request", f"i-{number}") for number in range(5)]
     with closing(started(folder, clock)) as records:
-        for _, intent in answered:
-            begin(records, intent)
+        answered = begin_five(records)
         disk.copy(folder, copy, random.Random(1))
     log, moved = copy / "audit.jsonl", copy / "moved.jsonl"
     with closing(sqlite3.connect(copy / JOURNAL_FILE)) as journal:  # as if it had always been there
